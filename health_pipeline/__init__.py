@@ -1,0 +1,1 @@
+"""Customer health platform: weekly health review, customer risk review, quarterly segmentation review."""

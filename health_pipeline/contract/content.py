@@ -1,0 +1,43 @@
+"""The content hash: the same rows give the same hash, whatever their order, their file or the run that wrote them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import duckdb
+import pyarrow as pa
+
+from health_pipeline.contract.mart import RUN_COLUMNS
+
+
+def content_hash(table: pa.Table, leave_out: tuple[str, ...] = RUN_COLUMNS) -> str:
+    """Hash a table's content: columns by name, rows sorted, floats rounded to 1e-9, run columns left out.
+
+    Parameters
+    ----------
+    table : pyarrow.Table, shape (rows, columns)
+    leave_out : columns that say when something ran, not what it found
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits; an empty table's hash still names its columns.
+    """
+    columns = sorted(name for name in table.column_names if name not in leave_out)
+    cells = []
+    for name in columns:
+        quoted = '"' + name.replace('"', '""') + '"'
+        kind = table.schema.field(name).type
+        if pa.types.is_floating(kind):
+            # + 0.0 turns -0.0 into 0.0
+            quoted = f"(round({quoted}, 9) + 0.0)"
+        cells.append(f"coalesce('v' || replace({quoted}::varchar, '|', '||'), 'n')")
+    digest = hashlib.sha256("\x1f".join(columns).encode())
+    if columns and table.num_rows:
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.register("content", table)
+            row_hash = f"md5(concat_ws('|;|', {', '.join(cells)}))"
+            hashes = connection.execute(f"select {row_hash} as h from content order by h").fetch_arrow_table()
+        digest.update("".join(hashes["h"].to_pylist()).encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,148 @@
+"""The landing contract as data: tables, columns, types, keys, vocabularies."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import pyarrow as pa
+import yaml
+
+ColumnType = Literal["text", "integer", "number", "decimal", "date", "timestamp", "boolean", "json"]
+
+SourceKind = Literal["crm", "billing", "support", "survey", "usage", "cs", "projects", "risk", "engagement"]
+SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "decimal": pa.decimal128(18, 2),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "boolean": pa.bool_(),
+    "json": pa.string(),
+}
+DUCKDB_TYPES: dict[str, str] = {
+    "text": "varchar",
+    "integer": "bigint",
+    "number": "double",
+    "decimal": "decimal(18,2)",
+    "date": "date",
+    "timestamp": "timestamp",
+    "boolean": "boolean",
+    "json": "varchar",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a landing table. Timestamps are UTC; decimals are decimal(18,2)."""
+
+    name: str
+    type: ColumnType
+    is_required: bool = False
+    is_lifecycle: bool = False
+    vocabulary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LandingTable:
+    """One landing table: grain, own columns (system columns apart), record key, event time."""
+
+    name: str
+    grain: str
+    kinds: tuple[SourceKind, ...]
+    is_mutable: bool
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    event_time: str | None
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name; KeyError when the contract has none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name} has no column {name!r}")
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Own column names, in contract order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns a source must give."""
+        return tuple(column.name for column in self.columns if column.is_required)
+
+
+# What a source gives on every table beside the table's own columns ...
+SOURCE_COLUMNS: tuple[Column, ...] = (
+    Column("source_system", "text", is_required=True, is_lifecycle=True),
+    Column("source_instance", "text", is_required=True, is_lifecycle=True),
+    Column("source_created_at", "timestamp", is_lifecycle=True),
+    Column("source_updated_at", "timestamp"),
+    Column("is_deleted", "boolean"),
+    Column("custom", "json"),
+)
+# ... and what the landing adds. `attributes_available_at` is `available_at` in an incremental load; in a historical one it says
+# from when the attributes that are not lifecycle times count (source_updated_at, or the extract's date where there is none).
+LOAD_COLUMNS: tuple[Column, ...] = (
+    Column("loaded_at", "timestamp", is_required=True),
+    Column("load_id", "text", is_required=True),
+    Column("load_sequence", "integer", is_required=True),
+    Column("available_at", "timestamp", is_required=True),
+    Column("attributes_available_at", "timestamp", is_required=True),
+    Column("is_available_at_imputed", "boolean", is_required=True),
+)
+
+_VOCABULARY = re.compile(r"in\(([^)]*)\)")
+
+
+def _parse_column(name: str, text: str) -> Column:
+    vocabulary = _VOCABULARY.search(text)
+    words = _VOCABULARY.sub("", text).split()
+    column_type, flags = words[0], set(words[1:])
+    unknown = flags - {"required", "event", "lifecycle"}
+    if column_type not in get_args(ColumnType) or unknown:
+        raise ValueError(f"landing contract: column {name!r} says {text!r}; unknown {unknown or column_type}")
+    return Column(
+        name=name,
+        type=column_type,  # type: ignore[arg-type]
+        is_required="required" in flags,
+        is_lifecycle="lifecycle" in flags,
+        vocabulary=tuple(vocabulary.group(1).split(",")) if vocabulary else (),
+    )
+
+
+@cache
+def landing_tables() -> dict[str, LandingTable]:
+    """Return every landing table by name, in contract order."""
+    document = yaml.safe_load(Path(__file__).with_name("landing_tables.yaml").read_text())
+    tables = {}
+    for name, entry in document.items():
+        columns = tuple(_parse_column(column, text) for column, text in entry["columns"].items())
+        events = [column for column, text in entry["columns"].items() if "event" in text.split()]
+        tables[name] = LandingTable(
+            name=name,
+            grain=entry["grain"],
+            kinds=tuple(entry["kinds"]),
+            is_mutable=bool(entry.get("mutable", False)),
+            key=tuple(part.strip() for part in entry["key"].split(",")),
+            columns=columns,
+            event_time=events[0] if events else None,
+        )
+    return tables
+
+
+def arrow_schema(table: LandingTable) -> pa.Schema:
+    """Return the exact schema of a landed file: own columns, source columns, load columns."""
+    return pa.schema(
+        [
+            pa.field(column.name, ARROW_TYPES[column.type])
+            for column in (*table.columns, *SOURCE_COLUMNS, *LOAD_COLUMNS)
+        ]
+    )

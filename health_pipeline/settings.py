@@ -1,0 +1,97 @@
+"""Where state lives and which environment this is. Settings come from the environment; policy from YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """State folder, policy folder and dbt target, read from `HEALTH_*` environment variables.
+
+    Attributes
+    ----------
+    home : Path
+        `HEALTH_HOME`: every store lives under it. Default `var/` in the checkout.
+    policy : Path or None
+        `HEALTH_POLICY`: a folder whose YAML documents take the place of the built-in ones of the same name.
+    target : str
+        `HEALTH_TARGET`: the dbt target.
+    sources : Path or None
+        `HEALTH_SOURCES`: see `health_pipeline.sources`; default `<home>/sources.yaml` when it is there.
+    webhook_url : str or None
+        `HEALTH_WEBHOOK_URL`: failed runs and checks are posted there as JSON; they are logged in any case.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HEALTH_", env_ignore_empty=True, frozen=True)
+
+    home: Path = Field(default=REPOSITORY / "var")
+    policy: Path | None = None
+    target: str = "duckdb"
+    webhook_url: str | None = None
+    duckdb_memory_limit: str = "4GB"
+
+    def model_post_init(self, context: object) -> None:
+        """Make the state folder absolute once, so that a change of working directory moves nothing."""
+        object.__setattr__(self, "home", self.home.expanduser().resolve())
+        if self.policy is not None:
+            object.__setattr__(self, "policy", self.policy.expanduser().resolve())
+
+    @property
+    def landing(self) -> Path:
+        """Immutable Parquet extracts, one folder per load."""
+        return self.home / "landing"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused and held loads, each with its reason."""
+        return self.home / "quarantine"
+
+    @property
+    def identity(self) -> Path:
+        """The crosswalk as Parquet, rewritten whole by each run from the committed loads."""
+        return self.home / "identity"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file private to the pipeline."""
+        return self.home / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """`releases/<release>/` and the link `current`."""
+        return self.home / "published"
+
+    @property
+    def restricted(self) -> Path:
+        """Quotes, names and briefs; read by the desk alone."""
+        return self.home / "restricted"
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger (incidents, adoptions, decisions)."""
+        return f"sqlite:///{self.home / 'ledger' / 'ledger.db'}"
+
+    @property
+    def reports(self) -> Path:
+        """Self-contained HTML reports."""
+        return self.home / "reports"
+
+    @property
+    def scratch(self) -> Path:
+        """Work in progress: candidates being built, dbt's target folder. Cleared at the start of a run."""
+        return self.home / "scratch"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own storage, so that run history survives."""
+        return self.home / "dagster"
+
+    @property
+    def run_lock(self) -> Path:
+        """The one operating-system lock that guards the warehouse."""
+        return self.home / "run.lock"
