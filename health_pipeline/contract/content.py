@@ -1,4 +1,4 @@
-"""The content hash: the same rows give the same hash, whatever their order, their file or the run that wrote them."""
+"""The content hash: the same rows give the same hash, whatever their order, file or run."""
 
 from __future__ import annotations
 

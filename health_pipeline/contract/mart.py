@@ -14,8 +14,8 @@ from health_pipeline.contract.landing import ARROW_TYPES, DUCKDB_TYPES, ColumnTy
 
 Partition = Literal["week", "quarter", "none"]
 
-# Constants of the week, on every weekly row. published_at is when the week's candidate was first built: a run column, so it is
-# left out of the content hash.
+# Constants of the week, on every weekly row. published_at is when the week's candidate was first built: a run
+# column, so it is left out of the content hash.
 WEEK_COLUMNS: dict[str, tuple[ColumnType, str]] = {
     "as_of_at": ("timestamp", "The next Monday 00:00 UTC: facts count when they happened before it"),
     "known_at": ("timestamp", "as_of_at plus the cutoff: facts count when they were available by then"),

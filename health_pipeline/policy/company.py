@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
+from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.landing import SourceKind
 from health_pipeline.policy.documents import Document, PolicyModel, load_document
 
@@ -50,6 +51,8 @@ class CompanyPolicy(PolicyModel):
     time_zone: str = "UTC"
     cutoff_hours: int = Field(default=6, ge=0, le=72)
     fiscal_year_start_month: int = Field(default=1, ge=1, le=12)
+    # The first week that can be reviewed: the first partition. A Monday.
+    first_week: date = date(2025, 11, 17)
     live_within_days: int = Field(default=365, ge=28)
     reporting_currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     # One unit of the currency in the reporting currency; from a date on.
@@ -59,6 +62,12 @@ class CompanyPolicy(PolicyModel):
     data_owner_email: str = "data-team@example.com"
     segment_adoption: Literal["manual", "first_automatic"] = "first_automatic"
     sources: dict[SourceKind, SourcePolicy] = Field(default_factory=dict)
+
+    @field_validator("first_week")
+    @classmethod
+    def _first_week_is_a_monday(cls, day: date) -> date:
+        Week(day)
+        return day
 
     @field_validator("time_zone")
     @classmethod

@@ -1,4 +1,5 @@
 """The weekly score and its tiers.
 
-In: features, policy, last week's tiers. Out: scores, exact contributions, tiers. Never: a guess where data is missing.
+In: features, policy, last week's tiers. Out: scores, exact contributions, tiers.
+Never: a guess where data is missing.
 """
