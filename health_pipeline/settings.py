@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def emitted(self) -> Path:
+        """The published plan and review tasks as files, a folder per week."""
+        return self.home / "emitted"
+
+    @property
     def scratch(self) -> Path:
         """Work in progress: candidates being built, dbt's target folder. Cleared at the start of a run."""
         return self.home / "scratch"

@@ -123,3 +123,11 @@ def quarter_of(week: Week, fiscal_year_start_month: int) -> Quarter:
     months_in = (week.monday.month - fiscal_year_start_month) % 3
     month_index = week.monday.year * 12 + week.monday.month - 1 - months_in
     return Quarter(date(month_index // 12, month_index % 12 + 1, 1), fiscal_year_start_month)
+
+
+class SystemClock:
+    """The wall clock, injected wherever it is read, so that a test can set it. No model and no score reads it."""
+
+    def now(self) -> datetime:
+        """The instant, in UTC."""
+        return datetime.now(UTC)

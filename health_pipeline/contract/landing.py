@@ -88,8 +88,9 @@ SOURCE_COLUMNS: tuple[Column, ...] = (
     Column("is_deleted", "boolean"),
     Column("custom", "json"),
 )
-# ... and what the landing adds. `attributes_available_at` is `available_at` in an incremental load; in a historical
-# one it says from when the attributes that are not lifecycle times count (source_updated_at, or the extract's date).
+# ... and what the landing adds. `attributes_available_at` is `available_at` in an incremental load; in a
+# historical one it says from when the attributes that are not lifecycle times count (source_updated_at, or the
+# extract's date).
 LOAD_COLUMNS: tuple[Column, ...] = (
     Column("loaded_at", "timestamp", is_required=True),
     Column("load_id", "text", is_required=True),

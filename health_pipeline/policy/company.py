@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Quarter, Week, quarter_of
 from health_pipeline.contract.landing import SourceKind
 from health_pipeline.policy.documents import Document, PolicyModel, load_document
 
@@ -85,6 +85,19 @@ class CompanyPolicy(PolicyModel):
                 if rate <= 0:
                     raise ValueError(f"the rate of {currency} from {day} must be positive, got {rate}")
         return rates
+
+    @property
+    def first_quarter(self) -> Quarter:
+        """The first quarter that can be reviewed: the one that holds the first reviewable week."""
+        return quarter_of(Week(self.first_week), self.fiscal_year_start_month)
+
+    def quarter(self, text: str) -> Quarter:
+        """Read `YYYY-MM-DD` as the first day of a quarter of this company; ValueError says what is wrong."""
+        try:
+            day = date.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not a date; write a quarter's first day as YYYY-MM-DD") from error
+        return Quarter(day, self.fiscal_year_start_month)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -1,0 +1,281 @@
+"""The `health-pipeline` command. Each command says what it did, and exits 0 only if it did it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from health_pipeline.contract.clocks import SystemClock, Week
+from health_pipeline.orchestration.console import failing_in_one_sentence, show_progress
+from health_pipeline.policy.company import load_company
+from health_pipeline.settings import REPOSITORY, Settings
+
+app = typer.Typer(
+    help="The weekly health review and the quarterly segmentation review. State lives under HEALTH_HOME "
+    "(default var/), policy under HEALTH_POLICY.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+loads_app = typer.Typer(
+    help="What came in: committed loads, and loads that wait for a person.", no_args_is_help=True
+)
+policy_app = typer.Typer(help="The documents people tune.", no_args_is_help=True)
+incidents_app = typer.Typer(help="Refused publications and who looks after them.", no_args_is_help=True)
+app.add_typer(loads_app, name="loads")
+app.add_typer(policy_app, name="policy")
+app.add_typer(incidents_app, name="incidents")
+out = Console(soft_wrap=True, highlight=False)
+
+WeekOption = Annotated[str, typer.Option("--week", help="The Monday a week starts, YYYY-MM-DD.")]
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who decides: a person's name or address. It is recorded.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why. It is recorded.")]
+
+
+@app.command()
+def demo(
+    accounts: Annotated[int, typer.Option(min=20, help="How many accounts the demo company has had.")] = 400,
+    seed: Annotated[int, typer.Option(help="The seed it is simulated from.")] = 7,
+) -> None:
+    """Run the whole review on the demo company: a year of weeks, three quarters of segments, a report."""
+    from health_pipeline.orchestration.demo import run_demo  # noqa: PLC0415
+
+    with failing_in_one_sentence(out), show_progress(out):
+        for line in run_demo(Settings(), seed, accounts, SystemClock()):
+            out.print(line)
+
+
+@app.command()
+def load(
+    mapping: Annotated[Path, typer.Option(help="The mapping, a YAML file.")],
+    data: Annotated[Path, typer.Option(help="The folder the mapping's file patterns are looked up in.")],
+    check: Annotated[bool, typer.Option("--check", help="Only say what would come in.")] = False,
+    historical: Annotated[
+        bool,
+        typer.Option("--historical", help="A first load: facts count from when they happened, not from now."),
+    ] = False,
+) -> None:
+    """Bring your own files into the landing, by a mapping."""
+    from health_pipeline.sources.files import load_files  # noqa: PLC0415
+
+    with failing_in_one_sentence(out), show_progress(out):
+        settings = Settings()
+        company = load_company(settings.policy).model
+        results = load_files(settings, company, mapping, data, datetime.now(UTC), historical, check)
+        for result in results:
+            out.print(f"{result.status}: {result.load_id or '-'} {' '.join(result.messages)}".rstrip())
+        bad = [result for result in results if result.status in {"refused", "held"}]
+        if bad:
+            raise typer.Exit(1)
+
+
+@loads_app.command("list")
+def loads_list() -> None:
+    """List the committed loads and the ones that are held or refused."""
+    from health_pipeline.sources.landing import Landing  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings = Settings()
+        landing = Landing(settings.landing, settings.quarantine)
+        table = Table("load", "kind", "system", "mode", "loaded at (UTC)", "rows", "status")
+        for record in landing.loads():
+            table.add_row(
+                record.load_id,
+                record.source_kind,
+                record.source_system,
+                record.mode,
+                f"{record.loaded_at:%Y-%m-%d %H:%M}",
+                str(record.rows),
+                "committed",
+            )
+        for waiting in landing.quarantined():
+            table.add_row(
+                waiting.load_id,
+                waiting.source_kind,
+                waiting.source_system,
+                waiting.mode,
+                f"{waiting.loaded_at:%Y-%m-%d %H:%M}",
+                str(waiting.rows),
+                f"{waiting.status}: {waiting.reason}",
+            )
+        out.print(table)
+
+
+@loads_app.command("accept")
+def loads_accept(load_id: str, by: ByOption) -> None:
+    """Commit a load that was held back for its volume."""
+    from health_pipeline.sources.landing import Landing  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings = Settings()
+        landing = Landing(settings.landing, settings.quarantine)
+        result = landing.accept(load_id, by, datetime.now(UTC))
+        out.print(f"{result.status}: {result.load_id}, accepted by {by}.")
+
+
+@loads_app.command("reject")
+def loads_reject(load_id: str, by: ByOption, reason: ReasonOption) -> None:
+    """Refuse a load that was held back; it stays in quarantine."""
+    from health_pipeline.sources.landing import Landing  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings = Settings()
+        Landing(settings.landing, settings.quarantine).reject(load_id, by, reason)
+        out.print(f"rejected: {load_id}, by {by}.")
+
+
+@app.command()
+def weekly(
+    week: WeekOption,
+    weeks: Annotated[
+        int, typer.Option(min=1, help="How many weeks up to that one, in one run and one release.")
+    ] = 1,
+    restate: Annotated[
+        str | None, typer.Option(help="Replace published weeks that come out differently. Give the reason.")
+    ] = None,
+) -> None:
+    """Run the weekly review and publish it, if the audit lets it through."""
+    from health_pipeline.orchestration.run import run_weekly, weeks_to_review  # noqa: PLC0415
+
+    with failing_in_one_sentence(out), show_progress(out):
+        settings = Settings()
+        company = load_company(settings.policy).model
+        chosen = weeks_to_review(Week.parse(week), weeks, company, SystemClock().now())
+        outcome = run_weekly(settings, chosen, restate)
+        out.print(outcome.detail)
+
+
+@app.command()
+def quarterly(
+    quarter: Annotated[str, typer.Option("--quarter", help="A quarter's first day, YYYY-MM-DD.")],
+) -> None:
+    """Refit the segments on a quarter's published features and publish the candidate model."""
+    from health_pipeline.orchestration.run import run_quarterly  # noqa: PLC0415
+
+    with failing_in_one_sentence(out), show_progress(out):
+        settings = Settings()
+        company = load_company(settings.policy).model
+        outcome = run_quarterly(settings, company.quarter(quarter))
+        out.print(outcome.detail)
+
+
+@app.command()
+def adopt(segment_model_id: str, by: ByOption, reason: ReasonOption) -> None:
+    """Adopt a segment model: it is in force from the next Monday that is not published yet."""
+    from health_pipeline.orchestration.adoption import adopt_model  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        effective_from = adopt_model(Settings(), segment_model_id, by, reason, SystemClock().now())
+        out.print(f"{segment_model_id} is in force from {effective_from}, adopted by {by}.")
+
+
+@app.command()
+def rollback(
+    release: Annotated[str, typer.Argument(help="The release to go back to; `releases` lists them.")],
+    by: ByOption,
+    reason: ReasonOption,
+) -> None:
+    """Make an earlier release current again. It is recorded."""
+    from health_pipeline.publication.releases import rollback as roll_back  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        roll_back(Settings(), release, reason, by, SystemClock().now())
+        out.print(f"{release} is current again, by {by}.")
+
+
+@app.command()
+def releases() -> None:
+    """List the releases that are kept; the current one is marked."""
+    from health_pipeline.orchestration.overview import releases_table  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        out.print(releases_table(Settings()))
+
+
+@incidents_app.command("list")
+def incidents_list() -> None:
+    """List the incidents that are not closed."""
+    from health_pipeline.orchestration.overview import incidents_table  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        out.print(incidents_table(Settings()))
+
+
+@incidents_app.command("assign")
+def incidents_assign(
+    incident_id: str, to: Annotated[str, typer.Option("--to", help="Who looks after it.")]
+) -> None:
+    """Give an incident to a person."""
+    from health_pipeline.quality.incidents import assign_incident  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        assign_incident(Settings().ledger_url, incident_id, to)
+        out.print(f"{incident_id} is assigned to {to}.")
+
+
+@incidents_app.command("close")
+def incidents_close(
+    incident_id: str,
+    by: ByOption,
+    note: Annotated[str, typer.Option("--note", help="What was found and done.")],
+) -> None:
+    """Close an incident."""
+    from health_pipeline.quality.incidents import close_incident  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        close_incident(Settings().ledger_url, incident_id, by, note, SystemClock().now())
+        out.print(f"{incident_id} is closed by {by}.")
+
+
+@policy_app.command("check")
+def policy_check() -> None:
+    """Validate every policy document and say which file is used."""
+    from health_pipeline.orchestration.overview import checked_documents  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        for line in checked_documents(Settings()):
+            out.print(line)
+
+
+@app.command()
+def dictionary(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the file is up to date.")] = False,
+) -> None:
+    """Write docs/data-dictionary.md from the contract."""
+    from health_pipeline.reporting.dictionary import data_dictionary  # noqa: PLC0415
+
+    path = REPOSITORY / "docs" / "data-dictionary.md"
+    text = data_dictionary()
+    with failing_in_one_sentence(out):
+        if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
+            raise ValueError(
+                f"{path.relative_to(REPOSITORY)} is not what the contract says; run `make dictionary`."
+            )
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        out.print(f"{path.relative_to(REPOSITORY)} is up to date.")
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000) -> None:
+    """Start Dagster's UI and its daemon on this machine."""
+    from health_pipeline.orchestration.serve import serve  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        raise typer.Exit(serve(Settings(), port))
+
+
+def main() -> None:
+    """Entry point of the `health-pipeline` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

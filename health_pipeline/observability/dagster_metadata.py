@@ -1,0 +1,74 @@
+"""Dagster metadata from plain values, and what every partitioned asset needs of its context.
+
+Beside the rooms' `assets.py` and `checks.py` the one module that imports Dagster: they share it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.mart import mart_tables
+
+# Every asset that reads or writes a store takes part in the run lock.
+STORES = {"settings", "run_lock", "clock"}
+OWNERS = ["team:customer-success-data"]
+
+
+def weeks_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Week]:
+    """The run's weeks in order; a single-run backfill has several."""
+    return [Week.parse(key) for key in sorted(context.partition_keys)]
+
+
+def mart_spec(name: str, group: str, deps: Sequence[Any], kinds: set[str]) -> dg.AssetSpec:
+    """Spec of a published table: the grain first, its columns with their descriptions, its owners."""
+    table = mart_tables()[name]
+    columns = [
+        dg.TableColumn(column.name, column.type, description=column.description)
+        for column in table.built_columns
+    ]
+    return dg.AssetSpec(
+        name,
+        deps=deps,
+        group_name=group,
+        description=f"{table.grain}\n\nKey: {', '.join(table.key)}. Partition: {table.partition}.",
+        owners=OWNERS,
+        kinds=kinds,
+        metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+    )
+
+
+def rows_by_slice(table: pa.Table, column: str) -> dict[str, int]:
+    """Rows per week or quarter of a table."""
+    return dict(Counter(str(value) for value in table[column].to_pylist()))
+
+
+def report_slices(
+    context: dg.AssetExecutionContext,
+    name: str,
+    table: pa.Table,
+    numbers: Mapping[str, Mapping[str, float]] | None = None,
+) -> None:
+    """Attach row counts, and the numbers given per partition, to each partition: the UI plots them over time."""
+    column = mart_tables()[name].partition
+    counts = rows_by_slice(table, column) if column in table.column_names else {}
+    for key in context.partition_keys:
+        values: dict[str, float] = (
+            {"dagster/partition_row_count": counts.get(key, 0)} if column != "none" else {}
+        )
+        values.update((numbers or {}).get(key, {}))
+        if values:
+            context.add_asset_metadata(
+                {label: _plain(value) for label, value in values.items()}, asset_key=name, partition_key=key
+            )
+    if column == "none":
+        context.add_asset_metadata({"dagster/row_count": table.num_rows}, asset_key=name)
+
+
+def _plain(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else float(value)

@@ -1,0 +1,87 @@
+"""Puts the rooms' assets together into Dagster definitions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from health_pipeline.contract.clocks import SystemClock
+from health_pipeline.orchestration.home import prepare_home
+from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB, build_job
+from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
+from health_pipeline.orchestration.resources import Notifier, RunLock
+from health_pipeline.orchestration.schedules import build_schedules
+from health_pipeline.orchestration.sensors import build_sensors
+from health_pipeline.policy.company import load_company
+from health_pipeline.settings import Settings
+
+# Backfill policies, check partitions and owners are marked beta or preview by Dagster 1.13; they are pinned here.
+for category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=category)
+
+
+def build_definitions(
+    settings: Settings | None = None, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """Everything Dagster knows of this project. Reads settings and policy, connects to nothing.
+
+    Parameters
+    ----------
+    settings : the state folder and policy to use; from the environment where it is None
+    resource_overrides : resources a test puts in the place of the real ones
+
+    Raises
+    ------
+    PolicyError
+        If `company.yaml` can't be used.
+    """
+    import health_pipeline.identity.assets as identity  # noqa: PLC0415  heavy: the command line's help stays quick
+    import health_pipeline.mart.assets as mart  # noqa: PLC0415
+    import health_pipeline.planning.assets as planning  # noqa: PLC0415
+    import health_pipeline.publication.assets as publication  # noqa: PLC0415
+    import health_pipeline.publication.checks as publication_checks  # noqa: PLC0415
+    import health_pipeline.reporting.assets as reporting  # noqa: PLC0415
+    import health_pipeline.scoring.assets as scoring  # noqa: PLC0415
+    import health_pipeline.segmentation.assets as segmentation  # noqa: PLC0415
+    import health_pipeline.sources.assets as sources  # noqa: PLC0415
+
+    settings = settings or Settings()
+    prepare_home(settings)
+    company = load_company(settings.policy).model
+    weekly, quarterly = weekly_partitions(company), quarterly_partitions(company)
+    weekly_assets = [
+        asset
+        for room in (sources, identity, mart, scoring, planning, publication, reporting)
+        for asset in room.build_assets(weekly)
+    ]
+    quarterly_assets = [*segmentation.build_assets(quarterly), *publication.build_quarterly_assets(quarterly)]
+    weekly_job = build_job(
+        WEEKLY_JOB,
+        "The week that ended: pull, features, score and tiers, plan, audit, gate, release, report.",
+        weekly_assets,
+        weekly,
+    )
+    quarterly_job = build_job(
+        QUARTERLY_JOB,
+        "The quarter that ended: segments refitted on the features of its last week, audited and published.",
+        quarterly_assets,
+        quarterly,
+    )
+    resources: dict[str, Any] = {
+        "settings": settings,
+        "clock": SystemClock(),
+        "run_lock": RunLock(path=str(settings.run_lock)),
+        "notifier": Notifier(webhook_url=settings.webhook_url or ""),
+    }
+    return dg.Definitions(
+        assets=[*weekly_assets, *quarterly_assets],
+        asset_checks=publication_checks.build_checks(),
+        jobs=[weekly_job, quarterly_job],
+        schedules=build_schedules(weekly_job, quarterly_job, company, company.first_week),
+        sensors=build_sensors([weekly_job, quarterly_job]),
+        resources={**resources, **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )

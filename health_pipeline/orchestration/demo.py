@@ -1,0 +1,110 @@
+"""The demo: the whole review on the simulated company, week by week and quarter by quarter, as it would have gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from itertools import pairwise
+
+import yaml
+
+from health_pipeline.contract.clocks import Quarter, SystemClock, Week, weeks_between
+from health_pipeline.mart.published import current_release, read_published
+from health_pipeline.observability.logs import get_logger
+from health_pipeline.orchestration.adoption import adopt_model, newest_published_week, review_day
+from health_pipeline.orchestration.run import run_quarterly, run_weekly
+from health_pipeline.policy.company import load_company
+from health_pipeline.settings import Settings
+
+NEWEST_WEEK = Week(date(2026, 11, 9))
+QUARTERS = (date(2026, 1, 1), date(2026, 4, 1), date(2026, 7, 1))
+logger = get_logger("demo")
+
+
+def run_demo(settings: Settings, seed: int, accounts: int, clock: SystemClock) -> Iterator[str]:
+    """Publish every week of the demo's year and adopt a segment model after each quarter; then say where it is.
+
+    A demo that was killed goes on where it stopped: what is published is not run again.
+
+    Raises
+    ------
+    ValueError
+        If this state folder belongs to other sources, or the policy's calendar is not the demo's.
+    """
+    configure_sources(settings, seed, accounts)
+    company = load_company(settings.policy).model
+    first = Week(company.first_week)
+    quarters = [Quarter(day, company.fiscal_year_start_month) for day in QUARTERS]
+    stages = [first.shift(-1), *(quarter.last_week for quarter in quarters), NEWEST_WEEK]
+    for number, (before, last) in enumerate(pairwise(stages)):
+        published = newest_published_week(settings)
+        start = max(before, published) if published else before
+        if start < last:
+            weeks = list(weeks_between(start.shift(1), last))
+            logger.info("weekly_review", weeks=len(weeks), first=str(weeks[0]), last=str(last))
+            run_weekly(settings, weeks)
+        if number < len(quarters):
+            _review_and_adopt(settings, quarters[number])
+    yield from where_things_are(settings)
+
+
+def configure_sources(settings: Settings, seed: int, accounts: int) -> None:
+    """Write `sources.yaml`, or make sure that the one there is this demo's."""
+    path = settings.home / "sources.yaml"
+    wanted = {"demo": {"seed": seed, "accounts": accounts}}
+    if path.exists():
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if there != wanted:
+            raise ValueError(
+                f"{path} says {there}, the demo asked for {wanted}; set HEALTH_HOME to another folder, "
+                f"or remove {settings.home}."
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+
+
+def _review_and_adopt(settings: Settings, quarter: Quarter) -> None:
+    models = _models_of(settings, quarter)
+    if not models:
+        logger.info("quarterly_review", quarter=str(quarter))
+        run_quarterly(settings, quarter)
+        models = _models_of(settings, quarter)
+    newest = newest_published_week(settings)
+    if newest is not None and newest > quarter.last_week:
+        return
+    # Planted: in the demo the head of customer success adopts each model on the day its review is due.
+    day = review_day(quarter.next.first_day)
+    adopt_model(
+        settings,
+        models[0],
+        "head-of-cs@example.com",
+        "planted in the demo: adopted at the quarterly review",
+        datetime.combine(day, time(9), tzinfo=UTC),
+    )
+
+
+def _models_of(settings: Settings, quarter: Quarter) -> list[str]:
+    rows = read_published(settings, "segment_models").to_pylist()
+    return [row["segment_model_id"] for row in rows if row["quarter"] == quarter.first_day]
+
+
+def where_things_are(settings: Settings) -> Iterator[str]:
+    """The lines a newcomer needs: what came out, the report, the mart, the UI."""
+    health = read_published(settings, "account_health_current")
+    tiers = health["tier"].to_pylist()
+    counts = ", ".join(
+        f"{tiers.count(tier)} {tier}" for tier in sorted(set(tiers), key=tiers.count, reverse=True)
+    )
+    weeks = {str(week) for week in read_published(settings, "account_health_weekly")["week"].to_pylist()}
+    quarters = {
+        str(day) for day in read_published(settings, "segment_assignments_quarterly")["quarter"].to_pylist()
+    }
+    mart = settings.published / "current" / "customer_health.duckdb"
+    yield ""
+    yield f"[bold]Week {max(weeks)}: {health.num_rows} accounts: {counts}.[/bold]"
+    yield f"Published  {len(weeks)} weeks, {len(quarters)} quarters of segments, release {current_release(settings)}"
+    yield f"Report     {settings.reports / 'latest.html'}"
+    yield f"Mart       duckdb -readonly {mart}"
+    yield f"Plan       {settings.emitted / max(weeks)}"
+    yield "UI         make dev, then http://localhost:3000"

@@ -1,0 +1,24 @@
+"""The two jobs: the weekly health review and the quarterly segmentation review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+WEEKLY_JOB = "weekly_health_review"
+QUARTERLY_JOB = "quarterly_segmentation_review"
+
+
+def build_job(
+    name: str, description: str, assets: Sequence[dg.AssetsDefinition], partitions: dg.PartitionsDefinition
+) -> dg.UnresolvedAssetJobDefinition:
+    """A job over those assets and their checks, one process per run: DuckDB has one writer."""
+    keys = [key for definition in assets for key in definition.keys]
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*keys),
+        partitions_def=partitions,
+        executor_def=dg.in_process_executor,
+        description=description,
+    )

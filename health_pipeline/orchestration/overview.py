@@ -1,0 +1,57 @@
+"""What the command line shows at a glance: releases, incidents, policy documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from health_pipeline.policy.capacity import load_capacity
+from health_pipeline.policy.company import load_company
+from health_pipeline.policy.health_score import load_health_score
+from health_pipeline.policy.playbooks import load_playbooks
+from health_pipeline.policy.segmentation import load_segmentation
+from health_pipeline.publication.releases import current, list_releases
+from health_pipeline.quality.incidents import list_incidents
+from health_pipeline.settings import Settings
+
+
+def releases_table(settings: Settings) -> Table:
+    """The releases that are kept, newest last."""
+    table = Table("", "release", "kind", "weeks", "quarters", "built at (UTC)", "reason")
+    newest = current(settings)
+    for release in list_releases(settings):
+        mark = "*" if newest is not None and release.name == newest.name else ""
+        weeks = f"{release.weeks[0]} .. {release.weeks[-1]}" if release.weeks else ""
+        table.add_row(
+            mark,
+            release.name,
+            release.kind,
+            weeks,
+            ", ".join(release.quarters),
+            release.built_at,
+            release.reason or "",
+        )
+    return table
+
+
+def incidents_table(settings: Settings) -> Table:
+    """The incidents that are not closed, oldest first."""
+    table = Table("incident", "opened at (UTC)", "state", "owner", "week", "what")
+    for incident in list_incidents(settings.ledger_url):
+        table.add_row(
+            incident.incident_id,
+            f"{incident.opened_at:%Y-%m-%d %H:%M}",
+            incident.state,
+            incident.owner_email,
+            str(incident.week or ""),
+            incident.title,
+        )
+    return table
+
+
+def checked_documents(settings: Settings) -> Iterator[str]:
+    """Validate every document; one line each."""
+    for loader in (load_company, load_health_score, load_segmentation, load_playbooks, load_capacity):
+        document = loader(settings.policy)
+        yield f"ok  {document.name:<14} {document.hash}  {document.path}"

@@ -1,0 +1,100 @@
+"""Dagster resources: the run lock that guards the warehouse, and the notifier."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from health_pipeline.observability.logs import get_logger
+
+logger = get_logger("orchestration")
+
+
+class RunLock(dg.ConfigurableResource):
+    """Held from the first step of a run to its last, whoever started it: the command line or the UI.
+
+    An operating-system lock: a killed run lets go of it. Dagster's pools do not, and let runs interleave.
+    """
+
+    path: str
+    wait_seconds: float = 3600.0
+
+    @contextlib.contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[RunLock]:
+        """Wait for the lock, say so, and hold it for the run."""
+        run_id = context.run.run_id if context.run else "unknown"
+        with hold_run_lock(Path(self.path), run_id, self.wait_seconds):
+            yield self
+
+
+@contextlib.contextmanager
+def hold_run_lock(path: Path, holder: str, wait_seconds: float) -> Iterator[None]:
+    """Hold the run lock; who holds it is written beside it, for the one who waits.
+
+    Raises
+    ------
+    TimeoutError
+        When it is not free within `wait_seconds`; names the holder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    note = path.with_suffix(".holder")
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.warning("waiting_for_run", held_by=_holder(note), wait_seconds=wait_seconds)
+            lock.acquire(timeout=wait_seconds)
+    except Timeout as error:
+        raise TimeoutError(
+            f"Another run ({_holder(note)}) has held {path} for {wait_seconds:.0f} s; wait for it to end, "
+            f"or stop that process, and run again."
+        ) from error
+    try:
+        note.write_text(json.dumps({"run": holder, "process": os.getpid()}))
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(note: Path) -> str:
+    try:
+        content = json.loads(note.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return "not named yet"
+    return f"run {content['run']}, process {content['process']}"
+
+
+class Notifier(dg.ConfigurableResource):
+    """Where failed runs and failed checks are told: always the log, and a webhook where the settings name one."""
+
+    webhook_url: str = ""
+    timeout_seconds: float = 10.0
+
+    def notify(self, title: str, detail: str, run_id: str) -> None:
+        """Tell it once. A webhook that can't be reached is logged as an error, never raised: the run's own
+        failure is the news.
+        """
+        logger.error("notification", title=title, detail=detail, run_id=run_id)
+        if not self.webhook_url:
+            return
+        if not self.webhook_url.startswith(("https://", "http://")):
+            logger.error("webhook_refused", reason="HEALTH_WEBHOOK_URL must start with https:// or http://")
+            return
+        body = json.dumps({"title": title, "text": detail, "run_id": run_id}).encode()
+        request = urllib.request.Request(  # noqa: S310  the scheme is checked above
+            self.webhook_url, data=body, headers={"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_seconds):  # noqa: S310
+                pass
+        except OSError as error:
+            logger.error("webhook_failed", reason=str(error))

@@ -1,0 +1,110 @@
+"""Runs a job in this process: what the command line does, and what the UI's runs do too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from health_pipeline.contract.clocks import Quarter, Week, last_ended_week, weeks_between
+from health_pipeline.orchestration.build import build_definitions
+from health_pipeline.orchestration.home import dagster_instance
+from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB
+from health_pipeline.orchestration.sensors import first_reason
+from health_pipeline.policy.company import CompanyPolicy, load_company
+from health_pipeline.settings import Settings
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+class RunFailedError(RuntimeError):
+    """A run failed; the message is its first reason."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """A run that succeeded: its id and what the release step said."""
+
+    run_id: str
+    release: str
+    is_published: bool
+    detail: str
+
+
+def weeks_to_review(week: Week, count: int, company: CompanyPolicy, now: datetime) -> list[Week]:
+    """The `count` weeks up to `week`.
+
+    Raises
+    ------
+    ValueError
+        If the week has not ended, or lies before the first reviewable week.
+    """
+    newest = last_ended_week(now, company.cutoff_hours)
+    if week > newest:
+        raise ValueError(
+            f"Week {week} can't be reviewed yet: it is known at {week.known_at(company.cutoff_hours):%Y-%m-%d %H:%M} "
+            f"UTC; the newest one that can is {newest}."
+        )
+    weeks = list(weeks_between(week.shift(1 - count), week))
+    if weeks[0].monday < company.first_week:
+        raise ValueError(
+            f"{count} weeks up to {week} start at {weeks[0]}, before the first reviewable week {company.first_week} "
+            f"(first_week in company.yaml); give fewer --weeks or set first_week earlier."
+        )
+    return weeks
+
+
+def run_weekly(settings: Settings, weeks: Sequence[Week], restate_reason: str | None = None) -> RunOutcome:
+    """Run the weekly review of those weeks: one run, one release.
+
+    Raises
+    ------
+    RunFailedError
+        With the first reason; the last good release stays.
+    """
+    tags = {RANGE_START: str(weeks[0]), RANGE_END: str(weeks[-1])}
+    config: dict[str, Any] = {}
+    if restate_reason is not None:
+        config = {"candidate_release": {"config": {"restate_reason": restate_reason}}}
+    return _run(settings, WEEKLY_JOB, tags, None, config, "release")
+
+
+def run_quarterly(settings: Settings, quarter: Quarter) -> RunOutcome:
+    """Run the quarterly segmentation review of that quarter; RunFailedError with the first reason."""
+    return _run(settings, QUARTERLY_JOB, {}, str(quarter), {}, "quarterly_release")
+
+
+def _run(
+    settings: Settings,
+    job_name: str,
+    tags: Mapping[str, str],
+    partition_key: str | None,
+    ops: Mapping[str, Any],
+    release_asset: str,
+) -> RunOutcome:
+    load_company(settings.policy)
+    with dagster_instance(settings) as instance:
+        job = build_definitions(settings).resolve_job_def(job_name)
+        result = job.execute_in_process(
+            instance=instance,
+            tags=dict(tags),
+            partition_key=partition_key,
+            raise_on_error=False,
+            run_config={"ops": dict(ops), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        if not result.success:
+            failures = [event for event in result.all_events if event.is_step_failure]
+            reason = first_reason(failures[0]) if failures else "the run stopped before its first step"
+            raise RunFailedError(f"{reason} (run {result.run_id})")
+        for event in result.get_asset_materialization_events():
+            materialization = event.step_materialization_data.materialization
+            if materialization.asset_key == dg.AssetKey(release_asset):
+                told = {key: value.value for key, value in materialization.metadata.items()}
+                return RunOutcome(
+                    result.run_id, str(told["release"]), bool(told["published"]), str(told["what happened"])
+                )
+    raise RunFailedError(f"run {result.run_id} ended without saying what was released")

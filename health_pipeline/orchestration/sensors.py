@@ -1,0 +1,60 @@
+"""Failed runs and failed checks reach the notifier."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from health_pipeline.orchestration.resources import Notifier
+
+
+def build_sensors(jobs: list[dg.UnresolvedAssetJobDefinition]) -> list[dg.SensorDefinition]:
+    """A sensor for runs that failed, and one for checks that failed without stopping their run."""
+
+    @dg.run_failure_sensor(
+        name="tell_failed_runs",
+        monitored_jobs=jobs,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A failed run is told once, with its first reason.",
+    )
+    def tell_failed_runs(context: dg.RunFailureSensorContext, notifier: Notifier) -> None:
+        steps = context.get_step_failure_events()
+        reason = first_reason(steps[0]) if steps else context.failure_event.message
+        notifier.notify(f"{context.dagster_run.job_name} failed", reason or "", context.dagster_run.run_id)
+
+    @dg.run_status_sensor(
+        name="tell_failed_checks",
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        monitored_jobs=jobs,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Checks that failed as warnings in a run that succeeded are told once.",
+    )
+    def tell_failed_checks(context: dg.RunStatusSensorContext, notifier: Notifier) -> None:
+        failed = failed_checks(context.instance, context.dagster_run.run_id)
+        if failed:
+            notifier.notify(f"{len(failed)} checks warn", ", ".join(failed), context.dagster_run.run_id)
+
+    return [tell_failed_runs, tell_failed_checks]
+
+
+def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """Names of the checks of a run that did not pass, as `asset: check`."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    found = []
+    for entry in logs:
+        if entry.dagster_event is None:
+            continue
+        evaluation = entry.dagster_event.asset_check_evaluation_data
+        if not evaluation.passed:
+            found.append(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}")
+    return sorted(found)
+
+
+def first_reason(event: dg.DagsterEvent) -> str:
+    """The innermost reason of a failed step, as one sentence."""
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else str(event.message)

@@ -1,0 +1,94 @@
+"""Dagster asset of the scoring room: this run's weeks scored, explained and put into tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from health_pipeline.mart.published import read_published
+from health_pipeline.mart.warehouse import read_mart, write_slices
+from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices, weeks_of
+from health_pipeline.observability.logs import get_logger
+from health_pipeline.policy.company import load_company
+from health_pipeline.policy.health_score import load_health_score
+from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, score_weeks
+from health_pipeline.segmentation.assignment import segments_in_force
+from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
+
+GROUP = "04_score"
+TABLES = {
+    "account_health_weekly": "health",
+    "score_contributions_weekly": "contributions",
+    "score_changes_weekly": "changes",
+    "tier_movements_weekly": "movements",
+    "watermelon_accounts_weekly": "watermelons",
+}
+TIERS = ("at_risk", "watch", "healthy", "expansion_ready", "not_scored")
+logger = get_logger("scoring")
+
+
+def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The weekly score with everything that explains it."""
+    features = dg.AssetDep("account_features_weekly")
+
+    @dg.multi_asset(
+        name="score_accounts",
+        specs=[mart_spec(name, GROUP, [features], {"scikitlearn", "duckdb"}) for name in TABLES],
+        partitions_def=weekly,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys=STORES,
+    )
+    def score_accounts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        """Read features and the segments in force, score, fold the tier path over the weeks, write the tables."""
+        settings = context.resources.settings
+        weeks = weeks_of(context)
+        before = [weeks[0].shift(-1)]
+        company = load_company(settings.policy)
+        rows = read_mart(settings, "account_features_weekly", weeks)
+        models = models_with_adoptions(
+            read_published(settings, "segment_models"), adoptions(settings.ledger_url)
+        )
+        segments = segments_in_force(
+            models, read_published(settings, "segment_assignments_quarterly"), rows, weeks
+        )
+        scored = score_weeks(
+            rows,
+            segments,
+            load_health_score(settings.policy),
+            company,
+            weeks,
+            PreviousWeek(
+                health=read_published(settings, "account_health_weekly", weeks=before),
+                contributions=read_published(settings, "score_contributions_weekly", weeks=before),
+            ),
+        )
+        write_slices(settings, "segment_models", models)
+        for name, attribute in TABLES.items():
+            table = getattr(scored, attribute)
+            write_slices(settings, name, table, weeks=weeks)
+            report_slices(
+                context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None
+            )
+        logger.info("scored", weeks=len(weeks), accounts=scored.health.num_rows // max(len(weeks), 1))
+        for name in TABLES:
+            yield dg.MaterializeResult(asset_key=name)
+
+    return [score_accounts]
+
+
+def numbers_by_week(scored: ScoredWeeks) -> dict[str, dict[str, float]]:
+    """Accounts per tier, mean score and coverage of each week: what the UI plots over the weeks."""
+    frame = scored.health.select(["week", "tier", "score", "coverage"]).to_pandas()
+    numbers: dict[str, dict[str, float]] = {}
+    for week, rows in frame.groupby("week"):
+        tiers = rows["tier"].value_counts()
+        numbers[str(week)] = {
+            **{f"accounts {tier}": int(tiers.get(tier, 0)) for tier in TIERS},
+            "accounts": len(rows),
+            "mean coverage": round(float(rows["coverage"].mean()), 4),
+        }
+        if bool(rows["score"].notna().any()):
+            numbers[str(week)]["mean score"] = round(float(pd.to_numeric(rows["score"]).mean()), 3)
+    return numbers

@@ -1,0 +1,51 @@
+"""Dagster asset of the segmentation room: the quarter's k-means model, its assignments and its profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from health_pipeline.mart.published import read_published
+from health_pipeline.mart.warehouse import write_slices
+from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices
+from health_pipeline.observability.logs import get_logger
+from health_pipeline.policy.company import load_company
+from health_pipeline.policy.segmentation import load_segmentation
+from health_pipeline.segmentation.quarterly import review_quarter
+
+GROUP = "11_segments"
+TABLES = ("segment_models", "segment_assignments_quarterly", "segment_performance_quarterly")
+logger = get_logger("segmentation")
+
+
+def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The quarterly refit."""
+
+    @dg.multi_asset(
+        name="fit_segments",
+        specs=[mart_spec(name, GROUP, [], {"scikitlearn", "duckdb"}) for name in TABLES],
+        partitions_def=quarterly,
+        required_resource_keys=STORES,
+    )
+    def fit_segments(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        """Read the published features of the quarter's last week, fit, assign."""
+        settings = context.resources.settings
+        company = load_company(settings.policy).model
+        quarter = company.quarter(context.partition_key)
+        last = quarter.last_week
+        features = read_published(settings, "account_features_weekly", weeks=[last])
+        if features.num_rows == 0:
+            raise dg.Failure(
+                description=f"Quarter {quarter} reads the features of its last week, {last}, and that week is not "
+                f"published; run `health-pipeline weekly --week {last}` first.",
+                allow_retries=False,
+            )
+        review = review_quarter(features.to_pandas(), quarter, load_segmentation(settings.policy))
+        for name, table in zip(TABLES, (review.model, review.assignments, review.performance), strict=True):
+            write_slices(settings, name, table, quarters=None if name == "segment_models" else [quarter])
+            report_slices(context, name, table)
+            yield dg.MaterializeResult(asset_key=name)
+        logger.info("segmented", quarter=str(quarter), k=review.model["k"].to_pylist())
+
+    return [fit_segments]

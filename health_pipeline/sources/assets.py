@@ -1,0 +1,77 @@
+"""Dagster assets of the sources: pull what is due, and say what is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from health_pipeline.contract.landing import SOURCE_KINDS, landing_tables
+from health_pipeline.observability.dagster_metadata import OWNERS, STORES, weeks_of
+from health_pipeline.observability.logs import get_logger
+from health_pipeline.policy.company import load_company
+from health_pipeline.sources.landing import Landing
+from health_pipeline.sources.pull import pull
+
+GROUP = "01_sources"
+logger = get_logger("sources")
+
+
+def _spec(kind: str) -> dg.AssetSpec:
+    tables = [table.name for table in landing_tables().values() if kind in table.kinds]
+    return dg.AssetSpec(
+        ["landing", kind],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"parquet"},
+        description=f"One committed load after the other of the {kind} systems: {', '.join(tables)}.",
+    )
+
+
+def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The nine kinds of source and the record of their loads, pulled in one step."""
+
+    @dg.multi_asset(
+        name="pull_sources",
+        specs=[
+            *(_spec(kind) for kind in SOURCE_KINDS),
+            dg.AssetSpec(
+                ["landing", "source_load"],
+                group_name=GROUP,
+                owners=OWNERS,
+                kinds={"parquet"},
+                description="One row per committed load and table: our own audit of what came in.",
+            ),
+        ],
+        partitions_def=weekly,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys=STORES,
+    )
+    def pull_sources(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        """Land every load that is due by the newest week's known_at; a no-op for past weeks."""
+        settings = context.resources.settings
+        company = load_company(settings.policy).model
+        newest = weeks_of(context)[-1]
+        report = pull(settings, company, newest.known_at(company.cutoff_hours))
+        if report.blocking:
+            raise dg.Failure(description=" ".join(report.blocking), allow_retries=False)
+        manifest = Landing(settings.landing, settings.quarantine).manifest().to_pandas()
+        logger.info("pulled", loads_landed=report.landed, loads_held=report.held, through=str(newest))
+        for kind in SOURCE_KINDS:
+            rows = manifest[manifest["source_kind"] == kind]
+            yield dg.MaterializeResult(
+                asset_key=["landing", kind],
+                metadata={
+                    "connected": bool(len(rows)),
+                    "required": company.source(kind).required,
+                    "loads": int(rows["load_id"].nunique()),
+                    "dagster/row_count": int(rows["rows"].sum()),
+                    "newest load (UTC)": str(rows["loaded_at"].max()) if len(rows) else "none",
+                },
+            )
+        yield dg.MaterializeResult(
+            asset_key=["landing", "source_load"],
+            metadata={"dagster/row_count": len(manifest), "loads": int(manifest["load_id"].nunique())},
+        )
+
+    return [pull_sources]
