@@ -1,4 +1,4 @@
-"""The tiered action plan: proposals per account, the capacity line, the plan by tier and segment, review tasks."""
+"""The tiered action plan: proposals by account, the capacity line, sums by tier and segment, review tasks."""
 
 from __future__ import annotations
 
