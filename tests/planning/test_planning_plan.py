@@ -1,4 +1,4 @@
-"""The plan by account and by tier and segment: proposals, order, line, changes, parts that sum to the whole."""
+"""The plan by account, tier and segment: proposals, order, line, changes, and parts that sum to the whole."""
 
 from __future__ import annotations
 
