@@ -1,0 +1,377 @@
+"""Brings one delivered table to the contract: columns by name, types, required values, vocabularies; refuses in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from health_pipeline.contract.landing import DUCKDB_TYPES, SOURCE_COLUMNS, Column, LandingTable
+from health_pipeline.sources.casts import (
+    cast_can_fail,
+    cast_expression,
+    given_expression,
+    quote,
+    text_literal,
+)
+from health_pipeline.sources.extract import Extract, TableExtract
+from health_pipeline.sources.sentences import closest, first_line, hint, shown, wanted
+
+# A source's clock may be this far ahead of ours before its rows are set aside.
+FUTURE_TOLERANCE = timedelta(minutes=10)
+# A subscription may be signed before it starts: there a future event time is a plan, not a wrong clock.
+PLANNED_EVENT_TABLES = frozenset({"billing_subscription"})
+# Where more of a table than this lies in the future, the source's clock or time zone is wrong, not some rows.
+FUTURE_SHARE_REFUSED = 0.5
+# A delivered column of this name says where a row comes from ("orders.csv row 17"); it is not landed.
+ROW_ORIGIN = "_row_origin"
+
+
+class LoadRefusedError(ValueError):
+    """A load breaks the contract; the message is one sentence: where, which column, what is wanted."""
+
+
+@dataclass(frozen=True)
+class ConformedTable:
+    """A delivered table as a DuckDB view of contract columns, and what was found in it.
+
+    Attributes
+    ----------
+    relation : name of the view: contract and source columns with contract types, all delivered rows
+    delivered_rows, rows : rows delivered; rows to land (without repeated keys and rows of the future)
+    content_sha256 : hash of the delivered content, whatever the order of its rows
+    watermark_from, watermark_to : first and last change (or event, where records do not change)
+    """
+
+    table: LandingTable
+    relation: str
+    is_complete: bool
+    delivered_rows: int
+    rows: int
+    future_rows: int
+    has_repeated_keys: bool
+    content_sha256: str
+    watermark_from: datetime | None
+    watermark_to: datetime | None
+    warnings: tuple[str, ...]
+
+
+def delivered_columns(table: LandingTable) -> tuple[Column, ...]:
+    """The columns a source delivers of that table: the table's own and the source columns."""
+    return (*table.columns, *SOURCE_COLUMNS)
+
+
+def is_future(table: LandingTable, loaded_at: datetime) -> str:
+    """SQL predicate: the row claims to have happened or changed after the load was made."""
+    names = ["source_created_at", "source_updated_at"]
+    if table.event_time and table.name not in PLANNED_EVENT_TABLES:
+        names.append(table.event_time)
+    moments = ", ".join(f"cast({quote(name)} as timestamp)" for name in names)
+    limit = (loaded_at + FUTURE_TOLERANCE).isoformat(" ")
+    return f"coalesce(greatest({moments}) > timestamp '{limit}', false)"
+
+
+def one_row_per_key(table: LandingTable, relation: str) -> str:
+    """SQL: the relation with the newest row of each key, in a total order, so that row order never matters."""
+    key = ", ".join(quote(name) for name in table.key)
+    order = f"source_updated_at desc nulls last, {row_text(table)}"
+    ranked = f"select *, row_number() over (partition by {key} order by {order}) as _rank from {relation}"
+    return f"select * exclude (_rank) from ({ranked}) where _rank = 1"
+
+
+def row_text(table: LandingTable) -> str:
+    """SQL: a row's content as one text; null and the empty text differ."""
+    cells = []
+    for column in delivered_columns(table):
+        value = f"round({quote(column.name)}, 9) + 0.0" if column.type == "number" else quote(column.name)
+        cells.append(f"coalesce(cast({value} as varchar), chr(0))")
+    return f"concat_ws(chr(31), {', '.join(cells)})"
+
+
+def empty_content_sha256(table: LandingTable) -> str:
+    """The content hash of that table without rows."""
+    return _content_sha256(table, 0, 0)
+
+
+def _content_sha256(table: LandingTable, rows: int, row_hashes: int) -> str:
+    columns = ",".join(column.name for column in delivered_columns(table))
+    return hashlib.sha256(f"{table.name}|{columns}|{rows}|{row_hashes}".encode()).hexdigest()
+
+
+class _Delivery:
+    """One delivered table under examination: where it is, what it is called in sentences, its columns."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, table: LandingTable, extract: Extract, data: pa.Table | Path
+    ):
+        self.con = con
+        self.table = table
+        self.extract = extract
+        self.where = f"{extract.source_kind} load of {extract.source_system}, table {table.name}"
+        if isinstance(data, Path):
+            self.schema = _read_schema(data, self.where)
+            self.where += f" ({data.name})"
+            self.source = f"read_parquet({text_literal(str(data))})"
+        else:
+            self.schema = data.schema
+            self.source = quote(f"delivered_{table.name}")
+            con.register(f"delivered_{table.name}", data)
+
+    def refuse(self, sentence: str) -> LoadRefusedError:
+        return LoadRefusedError(f"{self.where}: {sentence}")
+
+    def has(self, name: str) -> bool:
+        return name in self.schema.names
+
+    def typed(self, column: Column) -> str:
+        """The cast of a delivered column to the contract's type."""
+        cast = cast_expression(column, self.schema.field(column.name).type)
+        if cast is None:
+            kind = self.schema.field(column.name).type
+            raise self.refuse(
+                f"column {column.name} holds {kind}; the contract wants {wanted(column)} there."
+            )
+        return cast.expression
+
+    def check_names(self) -> list[str]:
+        """Refuse a missing required column; warn of columns that are not the contract's."""
+        names = self.schema.names
+        repeated = {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise self.refuse(f"column {min(repeated)} is there twice; name each column once.")
+        contract = {column.name for column in delivered_columns(self.table)}
+        spare = [name for name in names if name not in contract and name != ROW_ORIGIN]
+        for column in self.table.columns:
+            if column.is_required and not self.has(column.name):
+                near = closest(column.name, spare) or closest(column.name, names)
+                hint = (
+                    f"the closest name there is {near!r}" if near else f"it has {', '.join(names) or 'none'}"
+                )
+                raise self.refuse(
+                    f"column {column.name} is missing; the contract wants it ({wanted(column)}), and {hint}."
+                )
+        warnings = []
+        for name in spare:
+            near = closest(name, sorted(contract - set(names)))
+            hint = f"; did you mean {near!r}" if near else ""
+            warnings.append(f"{self.where}: column {name!r} is not in the contract and is left out{hint}.")
+        return warnings
+
+    def first_row(self, column: str, predicate: str) -> tuple[str, Any]:
+        """Where the first row is for which the predicate on the raw column holds, and the value there."""
+        origin = quote(ROW_ORIGIN) if self.has(ROW_ORIGIN) else "cast(null as varchar)"
+        row, place, value = self.con.execute(
+            f"select row, place, value from (select row_number() over () as row, {origin} as place, "
+            f"{quote(column)} as value, ({predicate}) as hit from {self.source}) where hit order by row limit 1"
+        ).fetchall()[0]
+        return (place or f"row {row}", value)
+
+
+def conform(
+    con: duckdb.DuckDBPyConnection,
+    table: LandingTable,
+    extract: Extract,
+    delivered: TableExtract,
+    loaded_at: datetime,
+) -> ConformedTable:
+    """Check one delivered table against the contract and put a typed view over it.
+
+    The data are scanned once, by DuckDB, in a stream: 25 million rows need no memory of their own size.
+
+    Parameters
+    ----------
+    con : an in-memory connection with `TimeZone` UTC
+    loaded_at : when the load was made, naive UTC
+
+    Raises
+    ------
+    LoadRefusedError
+        For a missing or repeated column, a value that can't be cast, a null where the contract requires a value, another
+        system's rows, a row count that is not the announced one, an unreadable file, or a source whose clock is ahead.
+    """
+    delivery = _Delivery(con, table, extract, delivered.data)
+    warnings = delivery.check_names()
+    relation = quote(f"typed_{table.name}")
+    fallible = _create_view(delivery, relation)
+    try:
+        found = _scan(delivery, relation, fallible, loaded_at)
+    except duckdb.Error as error:
+        raise delivery.refuse(
+            f"the data can't be read ({first_line(error)}); deliver the file again."
+        ) from error
+    _check_values(delivery, found, fallible, delivered.announced_rows)
+    warnings += _vocabulary_warnings(delivery, found)
+    rows, future = found["_rows"], found["_future"]
+    if future and future > FUTURE_SHARE_REFUSED * rows:
+        raise delivery.refuse(
+            f"{future:,} of {rows:,} rows happened or changed after the load was made ({loaded_at} UTC); "
+            "timestamps are UTC, so check the source's clock and time zone."
+        )
+    if future:
+        warnings.append(
+            f"{delivery.where}: {future:,} of {rows:,} rows happened or changed after the load was made "
+            f"({loaded_at} UTC) and are set aside in quarantine."
+        )
+    rows -= future
+    repeated = found["_keys"] < found["_rows"]
+    if repeated:
+        current = f"(select * from {relation} where not {is_future(table, loaded_at)})"
+        kept = con.execute(f"select count(*) from ({one_row_per_key(table, current)})").fetchall()[0][0]
+        if kept < rows:
+            warnings.append(
+                f"{delivery.where}: {rows - kept:,} rows repeat a key ({', '.join(table.key)}); "
+                "the row with the last source_updated_at is kept."
+            )
+        rows = kept
+    return ConformedTable(
+        table=table,
+        relation=relation,
+        is_complete=delivered.is_complete,
+        delivered_rows=found["_rows"],
+        rows=rows,
+        future_rows=future,
+        has_repeated_keys=repeated,
+        content_sha256=_content_sha256(table, found["_rows"], int(found["_hash"] or 0)),
+        watermark_from=found["_from"],
+        watermark_to=found["_to"],
+        warnings=tuple(warnings),
+    )
+
+
+def _create_view(delivery: _Delivery, relation: str) -> list[Column]:
+    """Create the typed view; return the columns whose cast may fail."""
+    parts, fallible = [], []
+    defaults = {
+        "source_system": text_literal(delivery.extract.source_system),
+        "source_instance": text_literal(delivery.extract.source_instance),
+        "is_deleted": "false",
+    }
+    for column in delivered_columns(delivery.table):
+        name = quote(column.name)
+        default = defaults.get(column.name)
+        if not delivery.has(column.name):
+            parts.append(f"cast({default or 'null'} as {DUCKDB_TYPES[column.type]}) as {name}")
+            continue
+        typed = delivery.typed(column)
+        parts.append(f"{f'coalesce({typed}, {default})' if default else typed} as {name}")
+        can_fail = cast_can_fail(column, delivery.schema.field(column.name).type)
+        if can_fail or column.vocabulary:
+            given = given_expression(column, delivery.schema.field(column.name).type)
+            parts.append(f"{given} as {quote('_raw_' + column.name)}")
+        if can_fail:
+            fallible.append(column)
+    delivery.con.execute(
+        f"create or replace temp view {relation} as select {', '.join(parts)} from {delivery.source}"
+    )
+    return fallible
+
+
+def _scan(delivery: _Delivery, relation: str, fallible: list[Column], loaded_at: datetime) -> dict[str, Any]:
+    table = delivery.table
+    mark = "source_updated_at" if table.is_mutable else table.event_time
+    keys = ", ".join(quote(name) for name in table.key)
+    measures = {
+        "_rows": "count(*)",
+        # the hash of a key stands for it: a collision only means a needless look for repeated keys
+        "_keys": f"count(distinct hash({keys}))",
+        "_hash": f"sum(md5_number_lower({row_text(table)}))",
+        "_future": f"count(*) filter (where {is_future(table, loaded_at)})",
+        "_from": f"min(cast({quote(mark or 'source_updated_at')} as timestamp))",
+        "_to": f"max(cast({quote(mark or 'source_updated_at')} as timestamp))",
+        "_system": f"max(source_system) filter (where source_system <> "
+        f"{text_literal(delivery.extract.source_system)})",
+        "_instance": f"max(source_instance) filter (where source_instance <> "
+        f"{text_literal(delivery.extract.source_instance)})",
+    }
+    for column in fallible:
+        name, raw = quote(column.name), quote("_raw_" + column.name)
+        measures[f"bad {column.name}"] = f"count(*) filter (where {raw} is not null and {name} is null)"
+    for column in table.columns:
+        if column.is_required:
+            measures[f"null {column.name}"] = f"count(*) - count({quote(column.name)})"
+        if column.vocabulary and delivery.has(column.name):
+            unknown = _unknown_word(column)
+            measures[f"unknown {column.name}"] = f"count(*) filter (where {unknown})"
+            measures[f"word {column.name}"] = (
+                f"min(cast({quote('_raw_' + column.name)} as varchar)) filter (where {unknown})"
+            )
+    selected = ", ".join(f"{measure} as {quote(name)}" for name, measure in measures.items())
+    row = delivery.con.execute(f"select {selected} from {relation}").fetchall()[0]
+    return dict(zip(measures, row, strict=True))
+
+
+def _unknown_word(column: Column) -> str:
+    raw = f"lower(trim(cast({quote('_raw_' + column.name)} as varchar)))"
+    words = ", ".join(text_literal(word) for word in (*column.vocabulary, "other", ""))
+    return f"{raw} not in ({words})"
+
+
+def _check_values(
+    delivery: _Delivery, found: dict[str, Any], fallible: list[Column], announced: int | None
+) -> None:
+    if announced is not None and announced != found["_rows"]:
+        raise delivery.refuse(
+            f"{found['_rows']:,} rows arrived where the source announced {announced:,}; deliver the file again."
+        )
+    for name, expected in (
+        ("_system", delivery.extract.source_system),
+        ("_instance", delivery.extract.source_instance),
+    ):
+        if found[name] is not None:
+            raise delivery.refuse(
+                f"column source{name} says {found[name]!r} where the load is of {expected!r}; "
+                "load each system and instance on its own."
+            )
+    for column in fallible:
+        if found[f"bad {column.name}"]:
+            given = given_expression(column, delivery.schema.field(column.name).type)
+            place, value = delivery.first_row(
+                column.name, f"{given} is not null and ({delivery.typed(column)}) is null"
+            )
+            raise delivery.refuse(
+                f"column {column.name}, {place}: {shown(value)} is not {wanted(column)}"
+                f"{hint(column, value)} ({found[f'bad {column.name}']:,} such rows)."
+            )
+    for column in delivery.table.columns:
+        empty = found.get(f"null {column.name}", 0)
+        if empty:
+            place, _ = delivery.first_row(column.name, f"({delivery.typed(column)}) is null")
+            raise delivery.refuse(
+                f"column {column.name} is empty on {empty:,} of {found['_rows']:,} rows, first at {place}; "
+                f"the contract requires {wanted(column)} there."
+            )
+
+
+def _vocabulary_warnings(delivery: _Delivery, found: dict[str, Any]) -> list[str]:
+    warnings = []
+    for column in delivery.table.columns:
+        count = found.get(f"unknown {column.name}", 0)
+        if count:
+            becomes = "other" if column.is_required or "other" in column.vocabulary else "null"
+            near = closest(str(found[f"word {column.name}"]), column.vocabulary)
+            hint = f", closest is {near!r}" if near else ""
+            warnings.append(
+                f"{delivery.where}: {count:,} rows of column {column.name} hold words the contract does not know, such "
+                f"as {shown(found[f'word {column.name}'])} (it knows {', '.join(column.vocabulary)}{hint}); they became {becomes}."
+            )
+    return warnings
+
+
+def _read_schema(path: Path, where: str) -> pa.Schema:
+    def sentence(text: str) -> str:
+        return f"{where}: file {path.name} {text}; deliver it again."
+
+    if not path.is_file():
+        raise LoadRefusedError(sentence("is not there"))
+    if path.stat().st_size == 0:
+        raise LoadRefusedError(sentence("has no bytes"))
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LoadRefusedError(sentence(f"is not a whole Parquet file ({first_line(error)})")) from error

@@ -1,0 +1,58 @@
+"""The words of refusals and warnings: what is wanted, what was there, which name is closest."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from health_pipeline.contract.landing import Column
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The most similar of `names`, or None where none is similar."""
+    found = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error, without its full stop."""
+    return str(error).splitlines()[0].strip().rstrip(".") if str(error) else type(error).__name__
+
+
+def wanted(column: Column) -> str:
+    """What the contract wants in that column, in words."""
+    words = {
+        "text": "a text",
+        "integer": "a whole number",
+        "number": "a finite number",
+        "decimal": "an amount with two decimals",
+        "date": "a date (YYYY-MM-DD)",
+        "timestamp": "a UTC timestamp (YYYY-MM-DD HH:MM:SS)",
+        "boolean": "true or false",
+        "json": "JSON",
+    }
+    if column.vocabulary:
+        return f"one of {', '.join(column.vocabulary)}"
+    return words[column.type]
+
+
+def shown(value: Any) -> str:
+    """A value as it may stand in a sentence: quoted, not longer than 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def hint(column: Column, value: Any) -> str:
+    """What to write instead, for the two mistakes that files make most."""
+    if isinstance(value, str) and "," in value and column.type in ("decimal", "number", "integer"):
+        return ", which looks like a decimal or thousands comma: replace it in the mapping's select"
+    if isinstance(value, str) and column.type in ("date", "timestamp"):
+        with suppress(ValueError):
+            datetime.strptime(value.strip()[:10], "%d/%m/%Y")  # noqa: DTZ007 - only its form is asked
+            return (
+                ", which looks like day/month/year: use strptime(column, '%d/%m/%Y') in the mapping's select"
+            )
+    return ""
