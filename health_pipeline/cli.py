@@ -22,9 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-loads_app = typer.Typer(
-    help="What came in: committed loads, and loads that wait for a person.", no_args_is_help=True
-)
+loads_app = typer.Typer(help="What came in: committed loads, and loads that wait for a person.", no_args_is_help=True)
 policy_app = typer.Typer(help="The documents people tune.", no_args_is_help=True)
 incidents_app = typer.Typer(help="Refused publications and who looks after them.", no_args_is_help=True)
 app.add_typer(loads_app, name="loads")
@@ -33,9 +31,7 @@ app.add_typer(incidents_app, name="incidents")
 out = Console(soft_wrap=True, highlight=False)
 
 WeekOption = Annotated[str, typer.Option("--week", help="The Monday a week starts, YYYY-MM-DD.")]
-ByOption = Annotated[
-    str, typer.Option("--by", help="Who decides: a person's name or address. It is recorded.")
-]
+ByOption = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address. It is recorded.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why. It is recorded.")]
 
 
@@ -134,9 +130,7 @@ def loads_reject(load_id: str, by: ByOption, reason: ReasonOption) -> None:
 @app.command()
 def weekly(
     week: WeekOption,
-    weeks: Annotated[
-        int, typer.Option(min=1, help="How many weeks up to that one, in one run and one release.")
-    ] = 1,
+    weeks: Annotated[int, typer.Option(min=1, help="How many weeks up to that one, in one run and one release.")] = 1,
     restate: Annotated[
         str | None, typer.Option(help="Replace published weeks that come out differently. Give the reason.")
     ] = None,
@@ -209,9 +203,7 @@ def incidents_list() -> None:
 
 
 @incidents_app.command("assign")
-def incidents_assign(
-    incident_id: str, to: Annotated[str, typer.Option("--to", help="Who looks after it.")]
-) -> None:
+def incidents_assign(incident_id: str, to: Annotated[str, typer.Option("--to", help="Who looks after it.")]) -> None:
     """Give an incident to a person."""
     from health_pipeline.quality.incidents import assign_incident  # noqa: PLC0415
 
@@ -255,9 +247,7 @@ def dictionary(
     text = data_dictionary()
     with failing_in_one_sentence(out):
         if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
-            raise ValueError(
-                f"{path.relative_to(REPOSITORY)} is not what the contract says; run `make dictionary`."
-            )
+            raise ValueError(f"{path.relative_to(REPOSITORY)} is not what the contract says; run `make dictionary`.")
         if not check:
             path.write_text(text, encoding="utf-8")
         out.print(f"{path.relative_to(REPOSITORY)} is up to date.")

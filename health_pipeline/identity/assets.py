@@ -36,9 +36,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         methods = dict.fromkeys(sorted(set(result.links["method"].to_pylist())), 0)
         for method in result.links["method"].to_pylist():
             methods[method] += 1
-        logger.info(
-            "linked", accounts=result.accounts.num_rows, links=open_links, unmatched=result.unmatched.num_rows
-        )
+        logger.info("linked", accounts=result.accounts.num_rows, links=open_links, unmatched=result.unmatched.num_rows)
         return dg.MaterializeResult(
             metadata={
                 "accounts": result.accounts.num_rows,

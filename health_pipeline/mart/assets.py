@@ -48,9 +48,7 @@ class MartTranslator(DagsterDbtTranslator):
         super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
         self.weekly = weekly
 
-    def get_asset_spec(
-        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
-    ) -> dg.AssetSpec:
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """Add group, owners and kinds; dbt's own description (the grain first) and columns stay."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = manifest["nodes"].get(unique_id) or manifest["sources"][unique_id]
@@ -102,9 +100,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         write_landing_manifest(settings, Landing(settings.landing, settings.quarantine).manifest())
         variables = json.dumps(dbt_vars(settings, company, weeks))
         environment = dbt_environment(settings)
-        dbt = DbtCliResource(
-            project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT), target=settings.target
-        )
+        dbt = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT), target=settings.target)
         with _environment(environment):
             invocation = dbt.cli(
                 [*build_args(), "--vars", variables],
@@ -118,9 +114,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         for name in MART_TABLES:
             table = read_mart(settings, name, weeks if mart_tables()[name].partition == "week" else None)
             report_slices(context, name, table)
-        record = record_build(
-            settings, Path(environment["DBT_TARGET_PATH"]) / "run_results.json", MART_TABLES, weeks
-        )
+        record = record_build(settings, Path(environment["DBT_TARGET_PATH"]) / "run_results.json", MART_TABLES, weeks)
         logger.info("features_built", weeks=len(weeks), invocation=record.invocation_id)
 
     return [feature_mart]

@@ -29,8 +29,7 @@ def mart_spec(name: str, group: str, deps: Sequence[Any], kinds: set[str]) -> dg
     """Spec of a published table: the grain first, its columns with their descriptions, its owners."""
     table = mart_tables()[name]
     columns = [
-        dg.TableColumn(column.name, column.type, description=column.description)
-        for column in table.built_columns
+        dg.TableColumn(column.name, column.type, description=column.description) for column in table.built_columns
     ]
     return dg.AssetSpec(
         name,
@@ -58,9 +57,7 @@ def report_slices(
     column = mart_tables()[name].partition
     counts = rows_by_slice(table, column) if column in table.column_names else {}
     for key in context.partition_keys:
-        values: dict[str, float] = (
-            {"dagster/partition_row_count": counts.get(key, 0)} if column != "none" else {}
-        )
+        values: dict[str, float] = {"dagster/partition_row_count": counts.get(key, 0)} if column != "none" else {}
         values.update((numbers or {}).get(key, {}))
         if values:
             context.add_asset_metadata(

@@ -38,9 +38,7 @@ def adopt_model(settings: Settings, segment_model_id: str, by: str, reason: str,
         raise ValueError("An adoption needs a person (--by) and a reason (--reason).")
     models = {row["segment_model_id"]: row for row in read_published(settings, "segment_models").to_pylist()}
     if segment_model_id not in models:
-        known = (
-            ", ".join(sorted(models)) or "none; run `health-pipeline quarterly --quarter YYYY-MM-DD` first"
-        )
+        known = ", ".join(sorted(models)) or "none; run `health-pipeline quarterly --quarter YYYY-MM-DD` first"
         raise LookupError(f"No published segment model is called {segment_model_id!r}; there are: {known}.")
     effective_from = effective_monday(at, newest_published_week(settings))
     adopt(

@@ -93,13 +93,9 @@ def where_things_are(settings: Settings) -> Iterator[str]:
     """The lines a newcomer needs: what came out, the report, the mart, the UI."""
     health = read_published(settings, "account_health_current")
     tiers = health["tier"].to_pylist()
-    counts = ", ".join(
-        f"{tiers.count(tier)} {tier}" for tier in sorted(set(tiers), key=tiers.count, reverse=True)
-    )
+    counts = ", ".join(f"{tiers.count(tier)} {tier}" for tier in sorted(set(tiers), key=tiers.count, reverse=True))
     weeks = {str(week) for week in read_published(settings, "account_health_weekly")["week"].to_pylist()}
-    quarters = {
-        str(day) for day in read_published(settings, "segment_assignments_quarterly")["quarter"].to_pylist()
-    }
+    quarters = {str(day) for day in read_published(settings, "segment_assignments_quarterly")["quarter"].to_pylist()}
     mart = settings.published / "current" / "customer_health.duckdb"
     yield ""
     yield f"[bold]Week {max(weeks)}: {health.num_rows} accounts: {counts}.[/bold]"

@@ -59,9 +59,7 @@ def build_schedules(
         tick = context.scheduled_execution_time.astimezone(UTC)
         week = last_ended_week(tick, company.cutoff_hours)
         if weekly_instant(week, company) != tick:
-            return dg.SkipReason(
-                f"The review of {week} is due at {weekly_instant(week, company):%Y-%m-%d %H:%M} UTC."
-            )
+            return dg.SkipReason(f"The review of {week} is due at {weekly_instant(week, company):%Y-%m-%d %H:%M} UTC.")
         return dg.RunRequest(run_key=str(week), partition_key=str(week))
 
     months = sorted((company.fiscal_year_start_month - 1 + 3 * step) % 12 + 1 for step in range(4))
@@ -77,9 +75,7 @@ def build_schedules(
         day = context.scheduled_execution_time.astimezone(company.zone).date()
         this_month = Week(day - timedelta(days=day.weekday()))
         previous = quarter_of(this_month, company.fiscal_year_start_month).first_day - timedelta(days=1)
-        quarter = quarter_of(
-            Week(previous - timedelta(days=previous.weekday())), company.fiscal_year_start_month
-        )
+        quarter = quarter_of(Week(previous - timedelta(days=previous.weekday())), company.fiscal_year_start_month)
         return dg.RunRequest(run_key=str(quarter), partition_key=str(quarter))
 
     return [weekly_schedule, quarterly_schedule]

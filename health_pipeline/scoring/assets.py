@@ -47,12 +47,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         before = [weeks[0].shift(-1)]
         company = load_company(settings.policy)
         rows = read_mart(settings, "account_features_weekly", weeks)
-        models = models_with_adoptions(
-            read_published(settings, "segment_models"), adoptions(settings.ledger_url)
-        )
-        segments = segments_in_force(
-            models, read_published(settings, "segment_assignments_quarterly"), rows, weeks
-        )
+        models = models_with_adoptions(read_published(settings, "segment_models"), adoptions(settings.ledger_url))
+        segments = segments_in_force(models, read_published(settings, "segment_assignments_quarterly"), rows, weeks)
         scored = score_weeks(
             rows,
             segments,
@@ -68,9 +64,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         for name, attribute in TABLES.items():
             table = getattr(scored, attribute)
             write_slices(settings, name, table, weeks=weeks)
-            report_slices(
-                context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None
-            )
+            report_slices(context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None)
         logger.info("scored", weeks=len(weeks), accounts=scored.health.num_rows // max(len(weeks), 1))
         for name in TABLES:
             yield dg.MaterializeResult(asset_key=name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.warehouse import write_slices
@@ -13,10 +15,18 @@ from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.segmentation import load_segmentation
 from health_pipeline.segmentation.quarterly import review_quarter
+from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
 
 GROUP = "11_segments"
 TABLES = ("segment_models", "segment_assignments_quarterly", "segment_performance_quarterly")
 logger = get_logger("segmentation")
+
+
+def registry_with(published: pa.Table, model: pa.Table) -> pa.Table:
+    """The published registry with the quarter's model in it, once; a refit of the same data is the same model."""
+    fitted = set(model["segment_model_id"].to_pylist())
+    others = published.filter(pc.invert(pc.is_in(published["segment_model_id"], pa.array(fitted, pa.string()))))
+    return pa.concat_tables([others, model])
 
 
 def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -42,7 +52,9 @@ def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
                 allow_retries=False,
             )
         review = review_quarter(features.to_pandas(), quarter, load_segmentation(settings.policy))
-        for name, table in zip(TABLES, (review.model, review.assignments, review.performance), strict=True):
+        registry = registry_with(read_published(settings, "segment_models"), review.model)
+        models = models_with_adoptions(registry, adoptions(settings.ledger_url))
+        for name, table in zip(TABLES, (models, review.assignments, review.performance), strict=True):
             write_slices(settings, name, table, quarters=None if name == "segment_models" else [quarter])
             report_slices(context, name, table)
             yield dg.MaterializeResult(asset_key=name)

@@ -55,11 +55,7 @@ def test_every_difference_counts(other):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.text(alphabet="ab|;nv", max_size=4), st.text(alphabet="ab|;nv", max_size=4)), max_size=6
-    )
-)
+@given(st.lists(st.tuples(st.text(alphabet="ab|;nv", max_size=4), st.text(alphabet="ab|;nv", max_size=4)), max_size=6))
 def test_separators_in_texts_never_make_two_contents_alike(rows):
     table = pa.table(
         {"x": [row[0] for row in rows], "y": [row[1] for row in rows]},

@@ -1,0 +1,67 @@
+"""Every expectation of the committed suites as a Dagster asset check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from health_pipeline.quality.suites import load_checks
+from health_pipeline.quality.verdict import CheckResult, RunKind
+
+SEVERITY = {
+    "critical": dg.AssetCheckSeverity.ERROR,
+    "warning": dg.AssetCheckSeverity.WARN,
+    "info": dg.AssetCheckSeverity.WARN,
+}
+
+
+def check_name(suite: str, name: str) -> str:
+    """Name of a check in Dagster, which allows letters, digits and underscores."""
+    return f"{suite}__{name}"
+
+
+def check_specs(asset: str, kind: RunKind, partitions: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
+    """One spec per check of that kind of run. Critical ones block what comes after in the run."""
+    return [
+        dg.AssetCheckSpec(
+            check_name(check.suite, check.name),
+            asset=asset,
+            description=check.reason,
+            blocking=check.severity == "critical",
+            metadata={"severity": check.severity, "type": check.type},
+            partitions_def=partitions,
+        )
+        for check in load_checks()
+        if kind in check.runs
+    ]
+
+
+def check_results(
+    asset: str, results: Iterable[CheckResult], specs: list[dg.AssetCheckSpec]
+) -> Iterator[dg.AssetCheckResult]:
+    """One result per spec: numbers and row ids, never a value. A check without a result has failed."""
+    by_name = {check_name(result.suite, result.name): result for result in results}
+    for spec in specs:
+        result = by_name.get(spec.name)
+        if result is None:
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=spec.name,
+                passed=False,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description="This check was not evaluated; run again with the committed suites.",
+            )
+            continue
+        yield dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=spec.name,
+            passed=bool(result.passed and result.evaluated),
+            severity=SEVERITY[result.severity],
+            description=result.error or result.observed or None,
+            metadata={
+                "severity": result.severity,
+                "rows that break it": int(result.unexpected_count),
+                "row ids": dg.MetadataValue.json([dict(row) for row in result.row_ids]),
+            },
+        )
