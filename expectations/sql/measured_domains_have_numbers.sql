@@ -1,0 +1,21 @@
+-- Weeks in which a domain is measured for some account and its leading feature is null for all of them.
+with leading_features as (
+    select week, 'arr' as column_name, commercial_status as status, arr is not null as is_known
+    from account_features_weekly
+    union all
+    select week, 'overdue_amount' as column_name, payment_status as status, overdue_amount is not null as is_known
+    from account_features_weekly
+    union all
+    select week, 'active_users_28d' as column_name, usage_status as status, active_users_28d is not null as is_known
+    from account_features_weekly
+    union all
+    select week, 'tickets_opened_91d' as column_name, support_status as status, tickets_opened_91d is not null as is_known
+    from account_features_weekly
+)
+
+select week, column_name
+from leading_features
+where week in (select week from run_weeks) and status = 'measured'
+group by week, column_name
+having sum(case when is_known then 1 else 0 end) = 0
+order by week, column_name

@@ -1,0 +1,135 @@
+"""Audits a candidate release: reads its own file, evaluates every declared check, writes the verdict beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from health_pipeline.contract.clocks import Quarter, Week
+from health_pipeline.contract.mart import mart_tables
+from health_pipeline.observability.crash_points import crash_point
+from health_pipeline.quality.frame_checks import check_frames
+from health_pipeline.quality.sql_checks import audited, check_queries
+from health_pipeline.quality.suites import FOLDER, SQL_TYPE, Check, load_checks
+from health_pipeline.quality.verdict import (
+    CheckResult,
+    DbtRecord,
+    Verdict,
+    manifest_sha256,
+    run_kinds,
+    verdict_path,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def audit(
+    candidate_file: Path,
+    weeks: Sequence[Week],
+    quarters: Sequence[Quarter | date],
+    base_release: str | None,
+    dbt_record: DbtRecord,
+    folder: Path = FOLDER,
+) -> Verdict:
+    """Evaluate every check a run with those weeks and quarters has to pass, and store the verdict.
+
+    Parameters
+    ----------
+    candidate_file : Path
+        The candidate's `customer_health.duckdb`; its manifest lies beside it.
+    weeks, quarters
+        The run's, as in `Candidate.run_weeks` and `Candidate.run_quarters`.
+    base_release : str or None
+        What the candidate was built on.
+    dbt_record : DbtRecord
+        What dbt's tests saw; the gate compares it with the candidate.
+    folder : Path
+        Folder of the suites.
+
+    Returns
+    -------
+    Verdict
+        Also written to `verdict.json` beside the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the candidate's file or manifest is not there.
+    """
+    manifest = json.loads((candidate_file.parent / "manifest.json").read_text(encoding="utf-8"))
+    week_days = [week.monday for week in weeks]
+    quarter_days = [item.first_day if isinstance(item, Quarter) else item for item in quarters]
+    kinds = run_kinds(week_days, quarter_days)
+    checks = [check for check in load_checks(folder) if set(kinds) & set(check.runs)]
+    results = evaluate(candidate_file, checks, week_days, quarter_days, manifest["retired_columns"], folder)
+    with candidate_file.open("rb") as stream:
+        file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    parts: dict[str, Any] = {
+        "candidate_id": manifest["release"],
+        "file_sha256": file_sha256,
+        "manifest_sha256": manifest_sha256(manifest),
+        "base_release": base_release,
+        "run_kinds": kinds,
+        "dbt_invocation_id": dbt_record.invocation_id,
+        "dbt_table_hashes": tuple(sorted(dbt_record.table_hashes.items())),
+        "results": tuple(results),
+    }
+    verdict = Verdict(verdict_id=_verdict_id(parts), **parts)
+    crash_point("audit.before_verdict")
+    verdict_path(candidate_file.parent).write_text(verdict.to_json(), encoding="utf-8")
+    return verdict
+
+
+def evaluate(
+    candidate_file: Path,
+    checks: Sequence[Check],
+    weeks: Sequence[date],
+    quarters: Sequence[date],
+    retired: Mapping[str, Sequence[str]],
+    folder: Path = FOLDER,
+) -> list[CheckResult]:
+    """Evaluate checks on a mart file; what `audit` does without manifest and verdict.
+
+    Returns
+    -------
+    list of CheckResult
+        One per check, checks of single tables first.
+    """
+    of_tables = [check for check in checks if check.type != SQL_TYPE]
+    across = [check for check in checks if check.type == SQL_TYPE]
+    with audited(candidate_file, weeks, quarters) as connection:
+        results = check_queries(connection, across, folder)
+        frames = {
+            table: frame
+            for table in dict.fromkeys(check.suite for check in of_tables)
+            if (frame := _frame(connection, table)) is not None
+        }
+    return (check_frames(of_tables, frames, retired) if of_tables else []) + results
+
+
+def _frame(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame | None:
+    """The run's slices of a table, or the whole snapshot, with every column the file has."""
+    partition = mart_tables()[name].partition
+    known = connection.execute(
+        "select 1 from duckdb_tables() where database_name = 'candidate' and table_name = ?", [name]
+    ).fetchone()
+    if known is None:
+        return None
+    query = f'select * from candidate.main."{name}"'
+    if partition != "none":
+        query += f' where "{partition}" in (select "{partition}" from run_{partition}s)'
+    frame: pd.DataFrame = connection.execute(query).df()
+    return frame
+
+
+def _verdict_id(parts: Mapping[str, Any]) -> str:
+    """Same file, same findings: same id."""
+    digest = hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
+    return f"v-{digest[:16]}"
