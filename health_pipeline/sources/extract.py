@@ -1,4 +1,4 @@
-"""What a source hands to the landing: one extract per source system and load, a table of contract columns each."""
+"""What a source hands to the landing: one extract per source system and load, contract columns in each table."""
 
 from __future__ import annotations
 

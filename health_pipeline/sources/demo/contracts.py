@@ -1,0 +1,191 @@
+"""What became of each account's contract: renewals, expansions, contractions, notices and ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from health_pipeline.sources.demo.accounts import Accounts
+from health_pipeline.sources.demo.calendar import (
+    END,
+    HISTORY_START,
+    NEVER,
+    WEEKS,
+    days,
+    random_stream,
+    week_index,
+    week_start,
+)
+from health_pipeline.sources.demo.latent import LatentState
+from health_pipeline.sources.demo.stories import SHAPES, Stories
+
+# Share of the renewals that fail. Accounts with a story to come are spared in the first year, hence more of the others.
+FIRST_RENEWAL_CHURN = 0.15
+LATER_RENEWAL_CHURN = 0.12
+_MEANING = np.array([shape.meaning for shape in SHAPES] + ["none"])
+NO_REASON, NOT_RENEWED, NOT_PAID = range(3)
+
+
+@dataclass(frozen=True)
+class ContractChanges:
+    """Every change of a subscription, in account and time order; each array has shape (changes,)."""
+
+    account: np.ndarray
+    at: np.ndarray
+    seats: np.ndarray
+    arr: np.ndarray
+    period_end: np.ndarray
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """The life of each account's contract.
+
+    `ended_at` and `notice_at` have shape (accounts,), NaT for never; `is_live` and `seats` (accounts, weeks).
+    `churn_reason`: NO_REASON, NOT_RENEWED or NOT_PAID. `past_due_at` and `settled_at` frame payment trouble.
+    """
+
+    ended_at: np.ndarray
+    notice_at: np.ndarray
+    churn_reason: np.ndarray
+    past_due_at: np.ndarray
+    settled_at: np.ndarray
+    is_live: np.ndarray
+    seats: np.ndarray
+    changes: ContractChanges
+
+    def arr_at(self, account: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """The yearly price each account paid at each moment; its first price before the first change."""
+        place = np.searchsorted(self._keys(self.changes.account, self.changes.at), self._keys(account, at), "right") - 1
+        first = np.searchsorted(self.changes.account, account)
+        return self.changes.arr[np.maximum(place, first)]
+
+    @staticmethod
+    def _keys(account: np.ndarray, at: np.ndarray) -> np.ndarray:
+        # Microseconds since 2000 stay below 2**50, so account and time sort as one integer.
+        return account.astype(np.int64) * 2**50 + (at - np.datetime64("2000-01-01", "us")).astype(np.int64)
+
+
+def _intercept(trouble: np.ndarray, rate: float) -> float:
+    """The intercept at which the mean of the logistic of `trouble` is `rate`, by bisection."""
+    low, high = -15.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if (1 / (1 + np.exp(-(middle + trouble)))).mean() > rate:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _decide(
+    seed: int, accounts: Accounts, state: LatentState, stories: Stories
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """When each account ends, when it gave notice, and why."""
+    rng = random_stream(seed, "renewals", accounts.count)
+    count = accounts.count
+    ended_at, notice_at = np.full(count, NEVER), np.full(count, NEVER)
+    reason = np.full(count, NO_REASON)
+    sums = np.cumsum(state.trouble(), axis=1)
+    recent = (sums - np.pad(sums, ((0, 0), (8, 0)))[:, :WEEKS]) / np.minimum(np.arange(WEEKS) + 1, 8)
+    rows = np.arange(count)
+    first_week = week_index(accounts.renewal_at)
+    before_first = recent[rows, np.clip(first_week - 4, 0, WEEKS - 1)]
+    intercepts = [_intercept(before_first, rate) for rate in (FIRST_RENEWAL_CHURN, *2 * [LATER_RENEWAL_CHURN])]
+    meaning = _MEANING[stories.kind]
+    for renewal in range(3):
+        renewal_at = accounts.renewal_at + days(365.0 * renewal)
+        lead = rng.integers(14, 75, count)
+        decided_at = renewal_at - days(lead + rng.uniform(0.4, 0.6, count))
+        decided = np.clip(week_index(decided_at), 0, WEEKS - 1)
+        chance = 1 / (1 + np.exp(-(intercepts[renewal] + recent[rows, decided])))
+        # A story is told to its end: its account does not leave before it starts, nor amid a lookalike.
+        spared = (stories.kind >= 0) & (decided < stories.start_week)
+        spared |= (meaning == "lookalike") & (decided < stories.end_week + 20)
+        leaves = (rng.random(count) < chance) & ~spared & np.isnat(ended_at) & (decided_at < END)
+        says_so = rng.random(count) < 0.8
+        ended_at[leaves] = renewal_at[leaves]
+        notice_at[leaves] = np.where(says_so, decided_at, renewal_at - days(1.5))[leaves]
+        reason[leaves] = NOT_RENEWED
+    return ended_at, notice_at, reason
+
+
+def _payment_trouble(
+    seed: int, accounts: Accounts, stories: Stories, ended_at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """When an account fell past due, when it settled, and when it was cancelled for it."""
+    rng = random_stream(seed, "past due", accounts.count)
+    count = accounts.count
+    begins = week_start(np.where(stories.accounts_in("payment_trouble"), stories.start_week, 0)) + days(
+        rng.uniform(8, 20, count)
+    )
+    past_due_at = np.where(stories.accounts_in("payment_trouble") & ~(begins > ended_at), begins, NEVER)
+    never_pays = rng.random(count) < 0.4
+    cancelled_at = np.where(never_pays, past_due_at + days(rng.uniform(75, 100, count)), NEVER)
+    settled_at = np.where(never_pays, NEVER, past_due_at + days(rng.uniform(60, 90, count)))
+    return past_due_at, settled_at, cancelled_at
+
+
+def _change_events(
+    seed: int, accounts: Accounts, state: LatentState, stories: Stories, notice_at: np.ndarray, ended_at: np.ndarray
+) -> ContractChanges:
+    """The changes, week by week: the contract's start, seats added within the year, and each renewal."""
+    rng = random_stream(seed, "changes", accounts.count)
+    count = accounts.count
+    seats, arr = accounts.seats.copy(), accounts.seats * accounts.price_per_seat
+    period_end = accounts.renewal_at.copy()
+    last_expansion = np.full(count, -100)
+    pulled = stories.accounts_in("expansion_pull")
+    pulled_week = stories.start_week + rng.integers(8, 17, count)
+    first_at = np.where(accounts.started_at < HISTORY_START, period_end - days(365.0), accounts.started_at)
+    events = [(np.arange(count), first_at, seats.copy(), arr.copy(), period_end.copy())]
+    for week in range(WEEKS):
+        begin, end = week_start(week), week_start(week + 1)
+        stays = ~(notice_at < end) & ~(ended_at < end) & (accounts.started_at < begin - days(56))
+        renews = (period_end >= begin) & (period_end < end) & ~(ended_at < end) & (accounts.started_at < begin)
+        eager = 0.0028 * np.exp(5 * (state.value[:, week] - 0.62) + 2 * (state.sponsorship[:, week] - 0.64))
+        grows = (rng.random(count) < eager) | (pulled & (pulled_week == week))
+        grows &= stays & ~renews & (week - last_expansion > 26)
+        grown = np.maximum(np.round(seats * rng.uniform(1.12, 1.4, count)), seats + 1).astype(np.int64)
+        shrinks = renews & (rng.random(count) < 0.55 / (1 + np.exp(-1.2 * (state.trouble()[:, week] - 1.5))))
+        shrunk = np.maximum(np.round(seats * rng.uniform(0.65, 0.9, count)), 2).astype(np.int64)
+        uplift = np.where(renews, rng.uniform(1.0, 1.05, count), 1.0)
+        new_seats = np.where(grows, grown, np.where(shrinks, shrunk, seats))
+        arr = np.round(arr / seats * new_seats * uplift, 2)
+        seats = new_seats
+        last_expansion[grows] = week
+        at = np.where(renews, period_end, begin + days(rng.uniform(1.3, 3.7, count)))
+        period_end = np.where(renews, period_end + days(365.0), period_end)
+        changed = np.flatnonzero(grows | renews)
+        events.append((changed, at[changed], seats[changed], arr[changed], period_end[changed]))
+    columns = [np.concatenate(column) for column in zip(*events, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return ContractChanges(*(column[order] for column in columns))
+
+
+def simulate_contracts(seed: int, accounts: Accounts, state: LatentState, stories: Stories) -> Contracts:
+    """Let each account decide at its renewals, from its latent state and chance.
+
+    The chance to leave is a logistic of `LatentState.trouble` over the eight weeks before the decision, its
+    intercept set so that about the stated share of the renewals fails.
+    """
+    ended_at, notice_at, reason = _decide(seed, accounts, state, stories)
+    past_due_at, settled_at, cancelled_at = _payment_trouble(seed, accounts, stories, ended_at)
+    is_cancelled = ~np.isnat(cancelled_at) & ~(ended_at <= cancelled_at)
+    ended_at = np.where(is_cancelled, cancelled_at, ended_at)
+    notice_at = np.where(is_cancelled, NEVER, notice_at)
+    reason = np.where(is_cancelled, NOT_PAID, reason)
+    changes = _change_events(seed, accounts, state, stories, notice_at, ended_at)
+    kept = ~(changes.at >= ended_at[changes.account])
+    changes = ContractChanges(*(getattr(changes, name)[kept] for name in ContractChanges.__dataclass_fields__))
+    begin, end = week_start(np.arange(WEEKS)), week_start(np.arange(WEEKS) + 1)
+    is_live = (accounts.started_at[:, None] < end) & ~(ended_at[:, None] <= begin)
+    seats = np.zeros((accounts.count, WEEKS), dtype=np.int64)
+    # Seats of a week are those at its end; the changes come in time order, so later ones overwrite.
+    seats[:] = accounts.seats[:, None]
+    for place in np.argsort(changes.at, kind="stable"):
+        seats[changes.account[place], max(int(week_index(changes.at[place])), 0) :] = changes.seats[place]
+    return Contracts(
+        ended_at, notice_at, reason, past_due_at, settled_at, is_live, np.where(is_live, seats, 0), changes
+    )

@@ -1,0 +1,51 @@
+"""What notes, meetings and mails are about: the theme each account's weeks suggest, and the texts for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from health_pipeline.sources.demo.columns import pick
+from health_pipeline.sources.demo.wording import NOTE_TEXTS, NOTE_THEMES
+from health_pipeline.sources.demo.world import World
+
+# The theme a story brings up, and how often a note is about it.
+STORY_THEMES: dict[str, tuple[str, float]] = {
+    "sponsor_leaves": ("sponsor_left", 0.3),
+    "value_never_reached": ("no_show", 0.4),
+    "defect_storm": ("defects", 0.4),
+    "payment_trouble": ("payment", 0.3),
+    "competitor_evaluation": ("competitor", 0.35),
+    "delivery_slip": ("delivery", 0.4),
+    "planned_migration": ("migration", 0.4),
+    "holiday": ("holiday", 0.5),
+    "expansion_pull": ("growth", 0.3),
+}
+_THEME_OF_TEXT = np.array([NOTE_THEMES.index(theme) for theme, _, _ in NOTE_TEXTS])
+SUBJECTS = [subject for _, subject, _ in NOTE_TEXTS]
+BODIES = [body for _, _, body in NOTE_TEXTS]
+
+
+def draw_texts(world: World, rng: np.random.Generator, account: np.ndarray, week: np.ndarray) -> np.ndarray:
+    """A text for a note of each account and week, as an index into NOTE_TEXTS."""
+    count = len(account)
+    is_good = rng.random(count) < 0.9 * np.clip(world.state.value[account, week] - 0.5, 0, 1)
+    theme = np.where(is_good, NOTE_THEMES.index("good"), NOTE_THEMES.index("routine"))
+    for story, (name, share) in STORY_THEMES.items():
+        on = world.stories.is_on(story)[account, week] & (rng.random(count) < share)
+        theme = np.where(on, NOTE_THEMES.index(name), theme)
+    # A few raise a theme without any story behind it, so that no phrase is a proof.
+    stray = rng.random(count) < 0.006
+    theme = np.where(stray, rng.integers(0, len(NOTE_THEMES), count), theme)
+    first, number = np.searchsorted(_THEME_OF_TEXT, theme), np.bincount(_THEME_OF_TEXT)[theme]
+    return first + rng.integers(0, 1_000_000, count) % number
+
+
+def subjects(text: np.ndarray) -> pa.Array:
+    """The subjects of texts."""
+    return pick(SUBJECTS, text)
+
+
+def bodies(text: np.ndarray) -> pa.Array:
+    """The bodies of texts."""
+    return pick(BODIES, text)
