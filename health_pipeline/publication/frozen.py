@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import duckdb
 import pyarrow as pa
@@ -152,11 +153,8 @@ def _is_same(base: Release, table: MartTable, day: date, rows: pa.Table) -> bool
 def _frozen(differing: Mapping[date, list[str]], partition: Partition) -> FrozenWeekError | FrozenQuarterError:
     days = tuple(day.isoformat() for day in differing)
     names = tuple(dict.fromkeys(name for tables in differing.values() for name in tables))
-    what = (
-        f"{partition.capitalize()} {days[0]} is"
-        if len(days) == 1
-        else f"{partition.capitalize()}s {', '.join(days)} are"
-    )
+    word = partition.capitalize()
+    what = f"{word} {days[0]} is" if len(days) == 1 else f"{word}s {', '.join(days)} are"
     message = (
         f"{what} published and came out differently in {', '.join(names)}; leave it as it is, or replace it with "
         "`--restate REASON`."
@@ -174,14 +172,15 @@ def refuse_broken_tier_path(
     RestateGapError
         Naming the weeks to give.
     """
-    later = {day: following for day, following in zip(published, published[1:], strict=False)}
+    later = dict(pairwise(published))
     for day in replaced:
         following = later.get(day)
         if following is None or following in replaced:
             continue
         row = connection.execute(
             "select count(*) from account_health_weekly as later "
-            "left join account_health_weekly as earlier on earlier.account_id = later.account_id and earlier.week = $day "
+            "left join account_health_weekly as earlier "
+            "on earlier.account_id = later.account_id and earlier.week = $day "
             "where later.week = $following and later.previous_tier is distinct from earlier.tier",
             {"day": day, "following": following},
         ).fetchone()

@@ -100,8 +100,8 @@ def _refuse_bad_verdict(candidate: Candidate, verdict: Verdict | None) -> None:
         )
     if unknown := sorted(names - required):
         raise PublicationRefusedError(
-            f"The verdict holds checks that expectations/manifest.json does not know, such as {', '.join(unknown[:3])}; "
-            "write the manifest anew and commit it."
+            "The verdict holds checks that expectations/manifest.json does not know, such as "
+            f"{', '.join(unknown[:3])}; write the manifest anew and commit it."
         )
     softened = sorted(result.check for result in verdict.results if result.severity != severities[result.check])
     if softened:
@@ -200,6 +200,7 @@ def _dbt_tables() -> Iterable[MartTable]:
 def _move_and_flip(settings: Settings, candidate: Candidate, verdict: Verdict, published_at: datetime) -> Release:
     """Finish the manifest, move the folder, record the event, flip; flushed to the disk at each step."""
     verdict_file = verdict_path(candidate.folder)
+    verdict_file.unlink(missing_ok=True)
     verdict_file.write_text(verdict.to_json(), encoding="utf-8")
     manifest = {
         **candidate.manifest,

@@ -55,6 +55,32 @@ class Release:
         return int(self.manifest["sequence"])
 
     @property
+    def kind(self) -> str:
+        """`weekly`, `quarterly` or `restate`."""
+        return str(self.manifest["kind"])
+
+    @property
+    def weeks(self) -> tuple[str, ...]:
+        """Mondays of the weeks it added or replaced."""
+        return tuple(self.manifest["weeks"])
+
+    @property
+    def quarters(self) -> tuple[str, ...]:
+        """First days of the quarters it added or replaced."""
+        return tuple(self.manifest["quarters"])
+
+    @property
+    def reason(self) -> str | None:
+        """Why weeks were restated."""
+        reason: str | None = self.manifest["reason"]
+        return reason
+
+    @property
+    def built_at(self) -> str:
+        """When its candidate was built, as ISO text in UTC."""
+        return str(self.manifest["built_at"])
+
+    @property
     def published_weeks(self) -> tuple[Week, ...]:
         """Every week it holds, in order."""
         return tuple(Week.parse(week) for week in self.manifest["published_weeks"])
@@ -223,6 +249,8 @@ def clean_scratch(settings: Settings) -> list[str]:
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         for name in names:
             shutil.rmtree(folder / name)
+        # Notes of runs point to those candidates.
+        shutil.rmtree(settings.scratch / "runs", ignore_errors=True)
     return names
 
 

@@ -61,7 +61,7 @@ def check_frames(
                 "return_unexpected_index_query": False,
             },
         )
-        found = {result.expectation_config.meta["name"]: result for result in outcome.results}
+        found = {_name(result): result for result in outcome.results}
         # What was declared is asked for by name: an expectation that got lost on the way is not passed over.
         results += [
             _result(check, found[name]) if name in found else _unevaluated(check, "lost by Great Expectations")
@@ -78,6 +78,10 @@ def _expectation(check: Check, retired: Sequence[str]) -> Any:
         arguments["column_set"] = [*arguments["column_set"], *retired]
     kind = getattr(kinds, "".join(part.capitalize() for part in check.type.split("_")))
     return kind(**arguments, severity=check.severity, notes=check.reason, meta={"name": check.name})
+
+
+def _name(result: Any) -> str:
+    return str(result.expectation_config.meta["name"])
 
 
 def _result(check: Check, result: Any) -> CheckResult:

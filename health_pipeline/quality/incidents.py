@@ -28,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
-from health_pipeline.quality.verdict import CheckResult
+from health_pipeline.contract.clocks import Week
+from health_pipeline.quality.verdict import CheckResult, Verdict
 
 IncidentState = Literal["open", "assigned", "closed"]
 
@@ -70,8 +71,21 @@ class Incident:
     closed_by: str | None = None
     note: str | None = None
 
+    @property
+    def incident_id(self) -> str:
+        """The id, by the name callers use beside other ids."""
+        return self.id
+
 
 def open_incident(
+    ledger_url: str, verdict: Verdict, weeks: Sequence[Week], owner_email: str, opened_at: datetime
+) -> Incident:
+    """Open the incident of a candidate the audit refused: its newest week, its critical failures, their row ids."""
+    week = max(weeks).monday if weeks else None
+    return record_incident(ledger_url, "publication_refused", week, verdict.critical_failures, owner_email, opened_at)
+
+
+def record_incident(
     ledger_url: str,
     kind: str,
     week: date | None,
@@ -80,7 +94,7 @@ def open_incident(
     opened_at: datetime,
     title: str | None = None,
 ) -> Incident:
-    """Open an incident, or return the one that is there for the same kind, week and set of checks.
+    """Open an incident of any kind, or return the one that is there for the same kind, week and set of checks.
 
     Parameters
     ----------

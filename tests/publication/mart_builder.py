@@ -1,4 +1,4 @@
-"""A small mart in contract columns for the tests of quality and publication: a few accounts, consistent over all tables."""
+"""A small mart in contract columns for the tests of quality and publication: consistent over its tables."""
 
 from __future__ import annotations
 
