@@ -148,7 +148,7 @@ def _change_events(
         grows = (rng.random(count) < eager) | (pulled & (pulled_week == week))
         grows &= stays & ~renews & (week - last_expansion > 26)
         grown = np.maximum(np.round(seats * rng.uniform(1.12, 1.4, count)), seats + 1).astype(np.int64)
-        shrinks = renews & (rng.random(count) < 0.55 / (1 + np.exp(-1.2 * (state.trouble()[:, week] - 1.5))))
+        shrinks = renews & (rng.random(count) < 0.55 / (1 + np.exp(-0.9 * (state.trouble()[:, week] - 2.0))))
         shrunk = np.maximum(np.round(seats * rng.uniform(0.65, 0.9, count)), 2).astype(np.int64)
         uplift = np.where(renews, rng.uniform(1.0, 1.05, count), 1.0)
         new_seats = np.where(grows, grown, np.where(shrinks, shrunk, seats))

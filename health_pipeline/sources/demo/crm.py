@@ -91,7 +91,7 @@ def _renewals(world: World) -> dict[str, np.ndarray]:
     closed_at = np.where(is_lost, lost_at, won_at)
     week = np.clip(week_index(renewal_at - days(30)), 0, world.state.value.shape[1] - 1)
     # Where price or value is in question, the close date is pushed shortly before it.
-    is_pushed = rng.random(len(account)) < 0.05 + 0.25 * (world.state.trouble()[account, week] > 1.2)
+    is_pushed = rng.random(len(account)) < 0.05 + 0.25 * (world.state.trouble()[account, week] > 1.6)
     return {
         "account": account,
         "created_at": renewal_at - days(rng.uniform(112, 120, len(account))),

@@ -33,10 +33,10 @@ class LatentState:
     def trouble(self) -> np.ndarray:
         """How much speaks for leaving; about 0 on average."""
         return (
-            -6.0 * (self.value - 0.62)
-            - 4.0 * (self.sponsorship - 0.64)
-            - 3.0 * (self.quality - 0.68)
-            + 4.0 * (self.price_pressure - 0.35)
+            -8.0 * (self.value - 0.62)
+            - 5.5 * (self.sponsorship - 0.64)
+            - 4.0 * (self.quality - 0.68)
+            + 5.5 * (self.price_pressure - 0.35)
         )
 
 

@@ -58,7 +58,7 @@ def usage_levels(world: World, events_per_account_week: float) -> UsageLevels:
     age = np.arange(WEEKS)[None, :] - week_index(world.accounts.started_at)[:, None]
     settled = np.clip(0.35 + age / 14, 0.3, 1.0)
     own = rng.normal(0, 0.08, (count, 1))
-    share = np.clip(0.2 + 0.95 * state.value + own + rng.normal(0, 0.02, (count, WEEKS)), 0.08, 1.0)
+    share = np.clip(0.06 + 0.98 * state.value + own + rng.normal(0, 0.02, (count, WEEKS)), 0.08, 1.0)
     is_busy = stories.is_on("value_never_reached")
     share = np.where(is_busy, np.maximum(share, 0.8), share)
     pulled = stories.intensity("expansion_pull")
@@ -186,7 +186,7 @@ class UsageSource:
         events = self.events(week, f"late {weeks_late}", LATE_SHARES[weeks_late], self.sends_events)
         rng = self.world.stream("usage received", week, weeks_late)
         received_at = week_start(week + weeks_late) + days(rng.uniform(0.1, 6.9, len(events.account)))
-        return self._table(events, week, "lmn"[weeks_late], received_at)
+        return self._table(events, week, "-xy"[weeks_late], received_at)
 
     def _repeated(self, week: int) -> pa.Table:
         return self._table(self.events(week, "repeated", REPEATED_SHARE, self.sends_events), week, "r")
