@@ -55,9 +55,7 @@ def cast_expression(column: Column, kind: pa.DataType) -> Cast | None:
         word = f"nullif(lower(trim({cast.expression})), '')"
         words = ", ".join(text_literal(known) for known in column.vocabulary)
         fallback = "'other'" if column.is_required or "other" in column.vocabulary else "null"
-        return Cast(
-            f"case when {word} in ({words}) then {word} when {word} is not null then {fallback} end", False
-        )
+        return Cast(f"case when {word} in ({words}) then {word} when {word} is not null then {fallback} end", False)
     if column.type == "text" and column.is_required:
         return Cast(f"nullif({cast.expression}, '')", False)
     return cast

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -29,6 +29,8 @@ FUTURE_TOLERANCE = timedelta(minutes=10)
 PLANNED_EVENT_TABLES = frozenset({"billing_subscription"})
 # Where more of a table than this lies in the future, the source's clock or time zone is wrong, not some rows.
 FUTURE_SHARE_REFUSED = 0.5
+# Up to these rows a typed copy in memory is quicker than casting again.
+ROWS_KEPT_TYPED = 200_000
 # A delivered column of this name says where a row comes from ("orders.csv row 17"); it is not landed.
 ROW_ORIGIN = "_row_origin"
 
@@ -60,6 +62,11 @@ class ConformedTable:
     watermark_from: datetime | None
     watermark_to: datetime | None
     warnings: tuple[str, ...]
+
+
+def delivered_name(table: str) -> str:
+    """The name under which a delivered table is registered in DuckDB."""
+    return f"delivered_{table}"
 
 
 def delivered_columns(table: LandingTable) -> tuple[Column, ...]:
@@ -107,9 +114,7 @@ def _content_sha256(table: LandingTable, rows: int, row_hashes: int) -> str:
 class _Delivery:
     """One delivered table under examination: where it is, what it is called in sentences, its columns."""
 
-    def __init__(
-        self, con: duckdb.DuckDBPyConnection, table: LandingTable, extract: Extract, data: pa.Table | Path
-    ):
+    def __init__(self, con: duckdb.DuckDBPyConnection, table: LandingTable, extract: Extract, data: pa.Table | Path):
         self.con = con
         self.table = table
         self.extract = extract
@@ -120,8 +125,8 @@ class _Delivery:
             self.source = f"read_parquet({text_literal(str(data))})"
         else:
             self.schema = data.schema
-            self.source = quote(f"delivered_{table.name}")
-            con.register(f"delivered_{table.name}", data)
+            self.source = quote(delivered_name(table.name))
+            con.register(delivered_name(table.name), data)
 
     def refuse(self, sentence: str) -> LoadRefusedError:
         return LoadRefusedError(f"{self.where}: {sentence}")
@@ -134,9 +139,7 @@ class _Delivery:
         cast = cast_expression(column, self.schema.field(column.name).type)
         if cast is None:
             kind = self.schema.field(column.name).type
-            raise self.refuse(
-                f"column {column.name} holds {kind}; the contract wants {wanted(column)} there."
-            )
+            raise self.refuse(f"column {column.name} holds {kind}; the contract wants {wanted(column)} there.")
         return cast.expression
 
     def check_names(self) -> list[str]:
@@ -150,9 +153,7 @@ class _Delivery:
         for column in self.table.columns:
             if column.is_required and not self.has(column.name):
                 near = closest(column.name, spare) or closest(column.name, names)
-                hint = (
-                    f"the closest name there is {near!r}" if near else f"it has {', '.join(names) or 'none'}"
-                )
+                hint = f"the closest name there is {near!r}" if near else f"it has {', '.join(names) or 'none'}"
                 raise self.refuse(
                     f"column {column.name} is missing; the contract wants it ({wanted(column)}), and {hint}."
                 )
@@ -197,14 +198,14 @@ def conform(
     """
     delivery = _Delivery(con, table, extract, delivered.data)
     warnings = delivery.check_names()
-    relation = quote(f"typed_{table.name}")
-    fallible = _create_view(delivery, relation)
+    # small tables are typed once and kept, large ones are streamed through the casts each time
+    is_kept = isinstance(delivered.data, pa.Table) and delivered.data.num_rows <= ROWS_KEPT_TYPED
+    relation = quote(f"{'typed' if is_kept else 'streamed'}_{table.name}")
     try:
+        fallible = _create_relation(delivery, relation, "table" if is_kept else "view")
         found = _scan(delivery, relation, fallible, loaded_at)
     except duckdb.Error as error:
-        raise delivery.refuse(
-            f"the data can't be read ({first_line(error)}); deliver the file again."
-        ) from error
+        raise delivery.refuse(f"the data can't be read ({first_line(error)}); deliver the file again.") from error
     _check_values(delivery, found, fallible, delivered.announced_rows)
     warnings += _vocabulary_warnings(delivery, found)
     rows, future = found["_rows"], found["_future"]
@@ -244,8 +245,8 @@ def conform(
     )
 
 
-def _create_view(delivery: _Delivery, relation: str) -> list[Column]:
-    """Create the typed view; return the columns whose cast may fail."""
+def _create_relation(delivery: _Delivery, relation: str, kind: Literal["table", "view"]) -> list[Column]:
+    """Create the typed relation; return the columns whose cast may fail."""
     parts, fallible = [], []
     defaults = {
         "source_system": text_literal(delivery.extract.source_system),
@@ -267,7 +268,7 @@ def _create_view(delivery: _Delivery, relation: str) -> list[Column]:
         if can_fail:
             fallible.append(column)
     delivery.con.execute(
-        f"create or replace temp view {relation} as select {', '.join(parts)} from {delivery.source}"
+        f"create or replace temp {kind} {relation} as select {', '.join(parts)} from {delivery.source}"
     )
     return fallible
 
@@ -284,8 +285,7 @@ def _scan(delivery: _Delivery, relation: str, fallible: list[Column], loaded_at:
         "_future": f"count(*) filter (where {is_future(table, loaded_at)})",
         "_from": f"min(cast({quote(mark or 'source_updated_at')} as timestamp))",
         "_to": f"max(cast({quote(mark or 'source_updated_at')} as timestamp))",
-        "_system": f"max(source_system) filter (where source_system <> "
-        f"{text_literal(delivery.extract.source_system)})",
+        "_system": f"max(source_system) filter (where source_system <> {text_literal(delivery.extract.source_system)})",
         "_instance": f"max(source_instance) filter (where source_instance <> "
         f"{text_literal(delivery.extract.source_instance)})",
     }
@@ -312,9 +312,7 @@ def _unknown_word(column: Column) -> str:
     return f"{raw} not in ({words})"
 
 
-def _check_values(
-    delivery: _Delivery, found: dict[str, Any], fallible: list[Column], announced: int | None
-) -> None:
+def _check_values(delivery: _Delivery, found: dict[str, Any], fallible: list[Column], announced: int | None) -> None:
     if announced is not None and announced != found["_rows"]:
         raise delivery.refuse(
             f"{found['_rows']:,} rows arrived where the source announced {announced:,}; deliver the file again."

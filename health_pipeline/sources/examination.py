@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 
 from health_pipeline.contract.landing import SOURCE_KINDS, LandingTable, landing_tables
 from health_pipeline.sources.conformance import (
+    ROWS_KEPT_TYPED,
     ConformedTable,
     LoadRefusedError,
     conform,
@@ -56,8 +56,7 @@ class Examined:
     def delivered_rows(self) -> dict[str, int]:
         """Rows delivered of each table of the kind; 0 where nothing was sent."""
         return {
-            name: self.tables[name].delivered_rows if name in self.tables else 0
-            for name in tables_of(self.extract)
+            name: self.tables[name].delivered_rows if name in self.tables else 0 for name in tables_of(self.extract)
         }
 
 
@@ -66,20 +65,16 @@ def naive_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-@contextmanager
-def in_memory_duckdb(
-    memory_limit: str, spill_folder: str | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory DuckDB in UTC that spills to `spill_folder`, closed at the end of the block."""
-    connection = duckdb.connect()
-    try:
-        connection.execute(f"set memory_limit = '{memory_limit}'")
-        connection.execute("set TimeZone = 'UTC'")
-        if spill_folder is not None:
-            connection.execute("set temp_directory = '" + spill_folder.replace("'", "''") + "'")
-        yield connection
-    finally:
-        connection.close()
+def in_memory_duckdb(memory_limit: str, spill_folder: Path) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB in UTC that spills to a folder once its memory is used up."""
+    connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill_folder)})
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def is_large(extract: Extract) -> bool:
+    """Whether more than one thread helps: for small tables, waking threads costs more than they do."""
+    return any(isinstance(table.data, Path) or table.data.num_rows > ROWS_KEPT_TYPED for table in extract.tables)
 
 
 def tables_of(extract: Extract) -> dict[str, LandingTable]:

@@ -131,7 +131,8 @@ class RecordFolder:
 
     def records(self) -> list[LoadRecord]:
         """Every committed load, in order of sequence."""
-        names = sorted(path.name for path in self.folder.glob("*.parquet") if not path.name.startswith("."))
+        listed = [entry.name for entry in os.scandir(self.folder)] if self.folder.is_dir() else []
+        names = [name for name in listed if name.endswith(".parquet") and not name.startswith(".")]
         for name in names:
             if name not in self._read:
                 # a plain open: a dataset scan of the folder would guess partitions from its path
@@ -147,6 +148,7 @@ class RecordFolder:
         flush_to_disk(temporary)
         temporary.replace(target)
         flush_to_disk(self.folder)
+        self._read[target.name] = record
 
 
 def flush_to_disk(path: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from health_pipeline.contract.landing import Column
 
 
@@ -52,7 +54,18 @@ def hint(column: Column, value: Any) -> str:
     if isinstance(value, str) and column.type in ("date", "timestamp"):
         with suppress(ValueError):
             datetime.strptime(value.strip()[:10], "%d/%m/%Y")  # noqa: DTZ007 - only its form is asked
-            return (
-                ", which looks like day/month/year: use strptime(column, '%d/%m/%Y') in the mapping's select"
-            )
+            return ", which looks like day/month/year: use strptime(column, '%d/%m/%Y') in the mapping's select"
     return ""
+
+
+def validation_sentence(error: ValidationError) -> str:
+    """What is wrong in a YAML document: each place, what it must be, what is there."""
+    parts = []
+    for problem in error.errors()[:5]:
+        place = ".".join(str(part) for part in problem["loc"]) or "the document"
+        message = problem["msg"].removeprefix("Value error, ")
+        given = problem["input"]
+        said = f" (it says {given!r})" if isinstance(given, str | int | float | bool) else ""
+        parts.append(f"{place}: {message}{said}")
+    more = error.error_count() - len(parts)
+    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "") + "."

@@ -35,10 +35,7 @@ def outside_band(
     sentences = []
     for table, count in rows.items():
         before = [
-            record_table.rows
-            for record in history
-            for record_table in record.tables
-            if record_table.table == table
+            record_table.rows for record in history for record_table in record.tables if record_table.table == table
         ][-LOADS_REMEMBERED:]
         if len(before) < LOADS_NEEDED:
             continue

@@ -77,8 +77,11 @@ def current_rows(examined: Examined, conformed: ConformedTable) -> str:
 
 def copy_to_parquet(con: duckdb.DuckDBPyConnection, select: str, target: Path, rows: int) -> int:
     """Write a query's rows as Parquet in a stream; return how many there were."""
-    con.execute(f"set preserve_insertion_order = {'true' if rows <= ROWS_KEPT_IN_ORDER else 'false'}")
-    written = con.execute(
-        f"copy ({select}) to {text_literal(str(target))} (format parquet, compression zstd)"
-    ).fetchall()
+    is_large = rows > ROWS_KEPT_IN_ORDER
+    if is_large:
+        con.execute("set preserve_insertion_order = false")
+    copy = f"copy ({select}) to {text_literal(str(target))} (format parquet, compression zstd)"
+    written = con.execute(copy).fetchall()
+    if is_large:
+        con.execute("set preserve_insertion_order = true")
     return int(written[0][0])
