@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 
 from health_pipeline.contract.landing import SOURCE_KINDS
+from health_pipeline.identity.landed_rows import Loads, rows_that_matter
 from health_pipeline.identity.names import normalise_domain
 
 # The kinds a record can become an account by, the strongest first.
 ANCHOR_KINDS = ("crm", "billing", "cs", "support")
 KIND_RANK = {
-    kind: rank
-    for rank, kind in enumerate((*ANCHOR_KINDS, *(k for k in SOURCE_KINDS if k not in ANCHOR_KINDS)))
+    kind: rank for rank, kind in enumerate((*ANCHOR_KINDS, *(k for k in SOURCE_KINDS if k not in ANCHOR_KINDS)))
 }
 # A company is not set up in one load: historical loads made this long after the first count from the start.
 SETUP = timedelta(days=7)
@@ -78,9 +78,7 @@ class Changes:
     changes: tuple[Change, ...]
 
 
-def read_changes(
-    source_accounts: pa.Table, loads: pa.Table, first_known_at: datetime | None = None
-) -> Changes:
+def read_changes(source_accounts: pa.Table, loads: pa.Table, first_known_at: datetime | None = None) -> Changes:
     """Reduce landed rows to changes; a record repeated unchanged by each complete extract gives one.
 
     Parameters
@@ -90,20 +88,12 @@ def read_changes(
     first_known_at : the first week's `known_at` after the first load, naive UTC. Sources first connected
         until then by an incremental load count as connected together: the order of loads decides nothing.
     """
-    own = [
-        row for row in loads.select(list(LOAD_COLUMNS)).to_pylist() if row["table_name"] == "source_account"
-    ]
+    own = [row for row in loads.select(list(LOAD_COLUMNS)).to_pylist() if row["table_name"] == "source_account"]
     sources = _sources(own, first_known_at)
     number = {(source.kind, source.system, source.instance): place for place, source in enumerate(sources)}
     for row in own:
         row["source"] = number[row["source_kind"], row["source_system"], row["source_instance"]]
-    changes: list[Change] = []
-    if source_accounts.num_rows:
-        with duckdb.connect() as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            _register(connection, source_accounts, own)
-            changes += _of_steady_records(connection)
-            changes += _of_changing_records(connection, own)
+    changes = list(_changes(source_accounts, own)) if own and source_accounts.num_rows else []
     late = {
         place: source.connected_at
         for place, source in enumerate(sources)
@@ -135,126 +125,60 @@ def _sources(loads: Sequence[dict[str, Any]], first_known_at: datetime | None) -
     for (kind, system, instance), made in holding.items():
         filled = [load for load in made if load["rows"]] or made
         first = min(load["loaded_at"] for load in filled)
-        in_setup = any(
-            load["mode"] == "historical" and load["loaded_at"] < min(historical) + SETUP for load in filled
-        )
+        in_setup = any(load["mode"] == "historical" and load["loaded_at"] < min(historical) + SETUP for load in filled)
         together = first_known_at is not None and first <= first_known_at
         sources.append(Source(kind, system, instance, ALWAYS if in_setup or together else first))
     return tuple(sorted(sources, key=lambda source: (KIND_RANK[source.kind], source.system, source.instance)))
 
 
-def _register(
-    connection: duckdb.DuckDBPyConnection, source_accounts: pa.Table, loads: Sequence[dict[str, Any]]
-) -> None:
-    connection.register(
-        "load",
-        pa.table(
-            {
-                "load_sequence": pa.array([load["load_sequence"] for load in loads], pa.int64()),
-                "source": pa.array([load["source"] for load in loads], pa.int32()),
-                "is_complete": pa.array([load["is_complete"] for load in loads], pa.bool_()),
-                "loaded_at": pa.array([load["loaded_at"] for load in loads], pa.timestamp("us")),
-            }
-        ),
+def _changes(source_accounts: pa.Table, loads: Sequence[dict[str, Any]]) -> Iterable[Change]:
+    compact = Loads(
+        sequence=np.array([load["load_sequence"] for load in loads], dtype=np.int64),
+        source=np.array([load["source"] for load in loads], dtype=np.int64),
+        is_complete=np.array([bool(load["is_complete"]) for load in loads], dtype=bool),
     )
-    connection.register("landed", source_accounts.select(list(ROW_COLUMNS)))
-    # The hash stands for what identity reads of a record; most rows repeat it from load to load.
-    connection.execute("""
-        create temp table seen as
-        select
-            load.source, landed.source_account_id as record_id, landed.load_sequence, load.is_complete,
-            load.loaded_at, landed.available_at, landed.attributes_available_at, landed.source_updated_at,
-            landed.external_account_id, landed.name, coalesce(landed.is_deleted, false) as is_deleted,
-            coalesce(nullif(trim(landed.domain), ''), landed.website) as domain,
-            hash(
-                landed.external_account_id, landed.domain, landed.website, landed.name,
-                coalesce(landed.is_deleted, false)
-            ) as content
-        from landed inner join load on landed.load_sequence = load.load_sequence
-    """)
-    connection.execute("""
-        create temp table record as
-        select
-            source, record_id, min(available_at) as known_at, min(attributes_available_at) as attributes_at,
-            min(load_sequence) as first_sequence, min(content) = max(content) as is_same,
-            count(distinct case when is_complete then load_sequence end) as complete_rows,
-            any_value(external_account_id) as external_id, any_value(domain) as domain,
-            any_value(name) as name, bool_and(is_deleted) as is_deleted
-        from seen group by source, record_id
-    """)
-    connection.execute("""
-        create temp table steady as
-        select record.source, record.record_id
-        from record
-        left join load
-            on record.source = load.source and load.is_complete
-            and load.load_sequence >= record.first_sequence
-        group by record.source, record.record_id, record.is_same, record.complete_rows
-        having record.is_same and count(load.load_sequence) = record.complete_rows
-    """)
-
-
-def _attributes(
-    external_id: str | None, domain: str | None, name: str | None, is_deleted: bool
-) -> Attributes:
-    external = external_id.strip() if external_id else None
-    return Attributes(external or None, normalise_domain(domain), name, is_deleted)
-
-
-def _of_steady_records(connection: duckdb.DuckDBPyConnection) -> Iterable[Change]:
-    rows = connection.execute("""
-        select
-            source, record_id, known_at, attributes_at, first_sequence, external_id, domain, name, is_deleted
-        from record semi join steady using (source, record_id)
-    """).fetchall()
-    for source, record_id, known_at, attributes_at, sequence, external_id, domain, name, is_deleted in rows:
-        attributes = _attributes(external_id, domain, name, is_deleted)
-        if known_at < attributes_at:
-            yield Change(known_at, sequence, source, record_id)
-        yield Change(attributes_at, sequence, source, record_id, attributes)
-
-
-def _of_changing_records(
-    connection: duckdb.DuckDBPyConnection, loads: Sequence[dict[str, Any]]
-) -> Iterable[Change]:
-    rows = connection.execute("""
-        select
-            source, record_id, load_sequence, loaded_at, available_at, attributes_available_at,
-            external_account_id, domain, name, is_deleted, content
-        from seen anti join steady using (source, record_id)
-        order by
-            source, record_id, attributes_available_at, load_sequence, source_updated_at nulls first, content
-    """).fetchall()
+    made = {load["load_sequence"]: (load["source"], load["loaded_at"]) for load in loads}
     complete: dict[int, list[tuple[int, datetime]]] = defaultdict(list)
     for load in loads:
         if load["is_complete"]:
             complete[load["source"]].append((load["load_sequence"], load["loaded_at"]))
-    start = 0
-    while start < len(rows):
-        end = start
-        while end < len(rows) and rows[end][:2] == rows[start][:2]:
-            end += 1
-        yield from _of_one_record(rows[start:end], complete[rows[start][0]])
-        start = end
+    kept = rows_that_matter(source_accounts, compact)
+    columns = source_accounts.select(list(ROW_COLUMNS)).take(pa.array(kept.places))
+    rows = list(zip(*(columns[name].to_pylist() for name in ROW_COLUMNS), strict=True))
+    known_at = kept.known_at.astype("datetime64[us]").tolist()
+    for start, end, comes_and_goes in zip(
+        kept.starts.tolist(), [*kept.starts.tolist()[1:], len(rows)], kept.comes_and_goes.tolist(), strict=True
+    ):
+        source = made[rows[start][_SEQUENCE]][0]
+        gaps = complete[source] if comes_and_goes else []
+        yield from _of_one_record(source, known_at[start], rows[start:end], gaps, made)
+
+
+_SEQUENCE = ROW_COLUMNS.index("load_sequence")
 
 
 def _of_one_record(
-    rows: Sequence[tuple[Any, ...]], complete: Sequence[tuple[int, datetime]]
+    source: int,
+    known_at: datetime,
+    rows: Sequence[tuple[Any, ...]],
+    complete: Sequence[tuple[int, datetime]],
+    made: Mapping[int, tuple[int, datetime]],
 ) -> Iterable[Change]:
-    source, record_id = rows[0][:2]
-    sequences = {row[2] for row in rows}
+    """Yield one record's changes; `complete` are the extracts it may be missing from, its rows are in time order."""
+    record_id = rows[0][0]
+    sequences = {row[_SEQUENCE] for row in rows}
     first = min(sequences)
     gone = [(sequence, at) for sequence, at in complete if sequence > first and sequence not in sequences]
-    yield Change(min(row[4] for row in rows), first, source, record_id)
-    content = None
-    for _, _, sequence, loaded_at, _, attributes_at, external_id, domain, name, is_deleted, hashed in rows:
-        # where the record came and went, each time it was seen counts
-        if hashed == content and not gone:
-            continue
-        content = hashed
-        attributes = _attributes(external_id, domain, name, is_deleted)
+    if known_at < min(row[-1] for row in rows):
+        yield Change(known_at, first, source, record_id)
+    for _, name, domain, website, external_id, _, is_deleted, sequence, _, attributes_at in rows:
+        external = external_id.strip() if external_id else None
+        attributes = Attributes(
+            external or None, normalise_domain(domain) or normalise_domain(website), name, bool(is_deleted)
+        )
         yield Change(attributes_at, sequence, source, record_id, attributes)
-        if gone and attributes_at < loaded_at and not is_deleted:
-            yield Change(loaded_at, sequence, source, record_id)
+        # an older state that was delivered late: the record was there then
+        if gone and attributes_at < made[sequence][1] and not is_deleted:
+            yield Change(made[sequence][1], sequence, source, record_id)
     for sequence, at in gone:
         yield Change(at, sequence, source, record_id, is_gone=True)

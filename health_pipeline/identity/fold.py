@@ -17,7 +17,6 @@ from health_pipeline.identity.rules import (
     by_domain,
     by_external_id,
     by_override,
-    sole_owner,
 )
 
 
@@ -135,9 +134,7 @@ class Fold:
         """Decide anew; a rule's link stays while the record's own evidence does, whatever others do later."""
         if not node.alive():
             return None
-        fresh = (
-            by_override(self.known, node) or by_anchor(self.known, node) or by_external_id(self.known, node)
-        )
+        fresh = by_override(self.known, node) or by_anchor(self.known, node) or by_external_id(self.known, node)
         current = node.decision
         if current is None or current.method in ("override", "anchor") or node.is_evidence_replaced:
             return fresh
@@ -150,11 +147,7 @@ class Fold:
         settled: set[Node] = set()
         # a record that names another one waits until that one had its turn
         candidates = sorted(
-            (
-                node
-                for node in nodes
-                if node.alive() and (node.decision is None or self._is_decided_new(node))
-            ),
+            (node for node in nodes if node.alive() and (node.decision is None or self._is_decided_new(node))),
             key=lambda node: (any(record.external_id for record in node.alive()), node.sort_key),
         )
         for node in candidates:
@@ -177,9 +170,7 @@ class Fold:
     def _is_decided_new(self, node: Node) -> bool:
         override = node.override
         return (
-            override is not None
-            and override.account_id == NEW_ACCOUNT
-            and node.account_id not in self.known.accounts
+            override is not None and override.account_id == NEW_ACCOUNT and node.account_id not in self.known.accounts
         )
 
     def _merge(self, merges: Iterable[Merge], domains: set[str]) -> set[Node]:
@@ -198,19 +189,18 @@ class Fold:
 
     def _settle_domains(self, nodes: Iterable[Node], domains: set[str]) -> set[Node]:
         """Decide by domain what nothing else decided; no owner is decided by domain, so no order matters."""
-        candidates = set(nodes)
+        candidates = {node for node in nodes if node.decision is None and node.alive()}
         for domain in domains:
-            if sole_owner(self.known, domain, self._ignored) is not None:
-                for of_source in self.known.by_domain[domain].values():
-                    candidates |= of_source if len(of_source) == 1 else set()
+            for of_source in self.known.by_domain.get(domain, {}).values():
+                if len(of_source) == 1:
+                    candidates |= {node for node in of_source if node.decision is None}
         settled: set[Node] = set()
-        # no account is minted here, so no kind is held back from a second record
         for node in candidates:
-            if node.decision is None and node.alive():
-                decision = by_domain(self.known, node, self._ignored, None)
-                if decision is not None:
-                    self.known.decide(node, decision)
-                    settled.add(node)
+            # no account is minted here, so no kind is held back from a second record
+            decision = by_domain(self.known, node, self._ignored, None)
+            if decision is not None:
+                self.known.decide(node, decision)
+                settled.add(node)
         return settled
 
     def _write(self, at: datetime, record: Record) -> None:

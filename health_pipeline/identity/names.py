@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ def free_mail_domains() -> frozenset[str]:
     return _lists()["free_mail_domains"]
 
 
+@lru_cache(maxsize=1 << 16)
 def normalise_domain(text: str | None) -> str | None:
     """Bring a domain, a web address or a mail address to one form; None where it holds no domain.
 

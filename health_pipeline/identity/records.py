@@ -65,21 +65,19 @@ class Node:
     decision: Decision | None = None
     override: Override | None = None
     is_evidence_replaced: bool = False
+    # the account that is, or would be, minted from this node
+    account_id: str = ""
+    # a total order that does not depend on the run
+    sort_key: tuple[str, str, str] = ("", "", "")
+
+    def __post_init__(self) -> None:
+        self.sort_key = (self.system, self.instance, self.record_id)
+        self.account_id = account_id_of(*self.sort_key)
 
     @property
     def reference(self) -> str:
         """System, instance and id."""
         return f"{self.system}/{self.instance}/{self.record_id}"
-
-    @property
-    def account_id(self) -> str:
-        """The account that is, or would be, minted from this node."""
-        return account_id_of(self.system, self.instance, self.record_id)
-
-    @property
-    def sort_key(self) -> tuple[str, str, str]:
-        """A total order that does not depend on the run."""
-        return self.system, self.instance, self.record_id
 
     def alive(self) -> list[Record]:
         """Records that are there now, the strongest kind first."""
@@ -105,6 +103,7 @@ class Known:
 
     def __init__(self, sources: tuple[Source, ...]) -> None:
         self.sources = sources
+        self._anchor_sources = frozenset(place for place, source in enumerate(sources) if source.kind in ANCHOR_KINDS)
         self.nodes: dict[tuple[str, str, str], Node] = {}
         self.by_id: dict[str, list[Node]] = defaultdict(list)
         self.by_external_id: dict[str, set[Node]] = defaultdict(set)
@@ -139,7 +138,8 @@ class Known:
             record = Record(change.source, source.kind, node, change.at)
             self._records[change.source, change.record_id] = record
             node.records.append(record)
-            node.records.sort(key=lambda one: one.source)
+            if len(node.records) > 1:
+                node.records.sort(key=lambda one: one.source)
         before = (record.is_alive, record.external_id, record.domain)
         if not is_new:
             self._forget(record)
@@ -205,8 +205,8 @@ class Known:
 
         A record that was matched by its domain owns none: a guess is no evidence for the next one.
         """
-        for source, nodes in sorted(self.by_domain.get(domain, {}).items()):
-            if self.sources[source].kind not in ANCHOR_KINDS:
+        for source, nodes in self.by_domain.get(domain, {}).items():
+            if source not in self._anchor_sources:
                 continue
             for node in nodes:
                 decision = node.decision

@@ -36,17 +36,16 @@ def by_anchor(known: Known, node: Node) -> Decision | None:
     account = known.accounts.get(node.account_id)
     if account is None:
         return None
-    return Decision(
-        account.account_id, "anchor", CONFIDENCE_DECIDED, account.anchor.reference, record=account.anchor
-    )
+    return Decision(account.account_id, "anchor", CONFIDENCE_DECIDED, account.anchor.reference, record=account.anchor)
 
 
 def by_external_id(known: Known, node: Node) -> Decision | None:
     """The account of the record that this one names, that names it, or that it shares names with."""
+    carriers = known.by_external_id.get(node.record_id)
     for record in node.alive():
-        decision = (
-            _named_anchor(known, record) or _named_by_each_other(known, record) or _carried(known, record)
-        )
+        if record.external_id is None and not carriers:
+            continue
+        decision = _named_anchor(known, record) or _named_by_each_other(known, record) or _carried(known, record)
         if decision is not None:
             return decision
     return None
@@ -104,9 +103,7 @@ def _named_by_each_other(known: Known, record: Record) -> Decision | None:
         return None
     other, account = min(pairs, key=lambda pair: pair[0].reference)
     evidence = f"{record.reference} and {other.reference} name each other"
-    return Decision(
-        account, "external_id", CONFIDENCE_EXTERNAL_ID, evidence, record=record, partner=other.node
-    )
+    return Decision(account, "external_id", CONFIDENCE_EXTERNAL_ID, evidence, record=record, partner=other.node)
 
 
 def _carried(known: Known, record: Record) -> Decision | None:
@@ -134,9 +131,7 @@ def _carried(known: Known, record: Record) -> Decision | None:
     )
 
 
-def by_domain(
-    known: Known, node: Node, ignored: Collection[str], minting_kind: str | None
-) -> Decision | None:
+def by_domain(known: Known, node: Node, ignored: Collection[str], minting_kind: str | None) -> Decision | None:
     """The only account that owns the domain, where the record is the only one of its source that has it."""
     for record in node.alive():
         if record.domain is None or record.domain in ignored:
