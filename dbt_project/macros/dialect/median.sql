@@ -1,0 +1,4 @@
+{# The median of what is not null. #}
+{% macro median(expression) -%}
+    median({{ expression }})
+{%- endmacro %}

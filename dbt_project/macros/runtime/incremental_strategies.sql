@@ -1,0 +1,29 @@
+{# Our two incremental strategies. Each deletes what this run is about, then inserts, in one transaction. #}
+
+{#
+  overwrite_weeks: the window of the run's variables, whatever the new rows are, so that an account that vanished
+  vanishes and a week that became empty empties. `merge` and `delete+insert` leave both behind.
+#}
+{% macro get_incremental_overwrite_weeks_sql(arg_dict) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where week >= cast('{{ var("first_week") }}' as date) and week <= cast('{{ var("last_week") }}' as date);
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+{% endmacro %}
+
+{# overwrite_keys: every row of the keys that the new rows have. The key may be shorter than the grain. #}
+{% macro get_incremental_overwrite_keys_sql(arg_dict) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arg_dict['target_relation'] }} as old
+    where exists (
+        select 1 from {{ arg_dict['temp_relation'] }} as fresh
+        where {% for column in arg_dict['unique_key'] -%}
+            fresh.{{ column }} = old.{{ column }}{{ ' and ' if not loop.last }}
+        {%- endfor %}
+    );
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+{% endmacro %}

@@ -1,0 +1,70 @@
+{{ config(unique_key=['load_id']) }}
+with events as (
+
+    select
+        source_system,
+        source_instance,
+        group_id as source_account_id,
+        load_id,
+        occurred_at,
+        cast(occurred_at as date) as usage_date,
+        {{ first_week_counted('occurred_at', 'available_at') }} as counts_from_week
+    from {{ ref('int_usage_event') }}
+    where
+        not is_deleted
+        {% if is_incremental() -%}
+        and load_id in (select load_id from {{ source('landing', 'source_load') }} where is_pending)
+        {%- endif %}
+
+),
+
+roll_ups as (
+
+    select
+        source_system,
+        source_instance,
+        source_account_id,
+        load_id,
+        usage_date,
+        {{ first_week_counted('usage_date', 'available_at') }} as counts_from_week,
+        events,
+        active_users,
+        features_used,
+        {{ just_before(plus_days('usage_date', 1)) }} as last_occurred_at
+    from {{ ref('int_usage_daily') }}
+    where
+        not is_deleted
+        {% if is_incremental() -%}
+        and load_id in (select load_id from {{ source('landing', 'source_load') }} where is_pending)
+        {%- endif %}
+
+)
+
+select
+    source_system,
+    source_instance,
+    source_account_id,
+    usage_date,
+    counts_from_week,
+    load_id,
+    false as is_roll_up,
+    cast(count(*) as bigint) as events,
+    cast(null as bigint) as active_users,
+    cast(null as bigint) as features_used,
+    max(occurred_at) as last_occurred_at
+from events
+group by source_system, source_instance, source_account_id, usage_date, counts_from_week, load_id
+union all
+select
+    source_system,
+    source_instance,
+    source_account_id,
+    usage_date,
+    counts_from_week,
+    load_id,
+    true as is_roll_up,
+    events,
+    active_users,
+    features_used,
+    last_occurred_at
+from roll_ups

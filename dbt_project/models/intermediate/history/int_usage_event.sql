@@ -1,0 +1,2 @@
+{{ config(unique_key=['source_system', 'source_instance', 'event_id']) }}
+{{ event_facts('usage_event', ref('stg_usage_event'), ['occurred_at', 'group_id', 'user_id', 'anonymous_id', 'feature_key', 'event_name']) }}

@@ -1,0 +1,103 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='overwrite_weeks',
+    on_schema_change='append_new_columns',
+    full_refresh=false,
+) }}
+select
+    spine.account_id,
+    spine.week,
+    case
+        when commercial.account_tenure_days < 90 then 'onboarding'
+        when commercial.account_tenure_days >= 90 then 'established'
+    end as lifecycle_stage,
+    attributes.owner_email,
+    attributes.parent_account_id,
+    commercial.currency,
+    commercial.account_tenure_days,
+    commercial.arr,
+    commercial.arr_reporting,
+    commercial.seats_licensed,
+    commercial.mrr_change_share_90d,
+    commercial.mrr_movement,
+    commercial.days_to_renewal,
+    commercial.is_cancellation_scheduled,
+    commercial.invoiced_amount_91d,
+    commercial.invoices_91d,
+    commercial.days_since_last_invoice,
+    commercial.commercial_status,
+    commercial.commercial_newest_fact_age_days,
+    payment.failed_payment_count_28d,
+    payment.overdue_amount,
+    payment.max_days_past_due,
+    payment.late_payment_share_365d,
+    payment.payment_status,
+    payment.payment_newest_fact_age_days,
+    usage.active_users_28d,
+    usage.license_utilisation,
+    usage.active_days_28d,
+    usage.stickiness,
+    usage.feature_breadth_28d,
+    usage.usage_depth_28d,
+    usage.usage_change_share_4w,
+    usage.features_first_used_28d,
+    usage.days_since_last_activity,
+    usage.usage_status,
+    usage.usage_newest_fact_age_days,
+    support.tickets_opened_28d,
+    support.tickets_opened_91d,
+    support.open_backlog,
+    support.oldest_open_ticket_days,
+    support.unreplied_open_tickets,
+    support.first_reply_minutes_median_91d,
+    support.full_resolution_minutes_median_91d,
+    support.urgent_high_share_91d,
+    support.csat_91d,
+    support.support_status,
+    support.support_newest_fact_age_days,
+    engagement.days_since_last_two_way_touch,
+    engagement.meetings_91d,
+    engagement.engaged_contacts_91d,
+    engagement.has_active_champion,
+    engagement.has_exec_sponsor,
+    engagement.champion_left_180d,
+    engagement.engagement_status,
+    engagement.engagement_newest_fact_age_days,
+    sentiment.nps_account_90d,
+    sentiment.nps_answers_90d,
+    sentiment.csm_sentiment,
+    sentiment.csm_sentiment_age_days,
+    sentiment.sentiment_status,
+    sentiment.sentiment_newest_fact_age_days,
+    outcomes.goals_on_track_share,
+    outcomes.overdue_goals,
+    outcomes.days_since_goal_validated,
+    outcomes.milestones_overdue_share,
+    outcomes.onboarding_complete,
+    outcomes.outcomes_status,
+    outcomes.outcomes_newest_fact_age_days,
+    risk.open_risks,
+    risk.max_open_risk_severity,
+    risk.risk_status,
+    risk.risk_newest_fact_age_days,
+    spine.as_of_at,
+    spine.known_at
+from {{ ref('int_account_week_spine') }} as spine
+inner join {{ ref('int_account_attributes_weekly') }} as attributes
+    on spine.week = attributes.week and spine.account_id = attributes.account_id
+inner join {{ ref('int_commercial_weekly') }} as commercial
+    on spine.week = commercial.week and spine.account_id = commercial.account_id
+inner join {{ ref('int_payment_weekly') }} as payment
+    on spine.week = payment.week and spine.account_id = payment.account_id
+inner join {{ ref('int_usage_weekly') }} as usage
+    on spine.week = usage.week and spine.account_id = usage.account_id
+inner join {{ ref('int_support_weekly') }} as support
+    on spine.week = support.week and spine.account_id = support.account_id
+inner join {{ ref('int_engagement_weekly') }} as engagement
+    on spine.week = engagement.week and spine.account_id = engagement.account_id
+inner join {{ ref('int_sentiment_weekly') }} as sentiment
+    on spine.week = sentiment.week and spine.account_id = sentiment.account_id
+inner join {{ ref('int_outcomes_weekly') }} as outcomes
+    on spine.week = outcomes.week and spine.account_id = outcomes.account_id
+inner join {{ ref('int_risk_weekly') }} as risk
+    on spine.week = risk.week and spine.account_id = risk.account_id

@@ -1,0 +1,1 @@
+{{ staged('billing_subscription', source('landing', 'billing_subscription'), source('landing', 'source_load')) }}

@@ -1,0 +1,1 @@
+{{ staged('crm_opportunity', source('landing', 'crm_opportunity'), source('landing', 'source_load')) }}

@@ -1,0 +1,1 @@
+{{ staged('cs_goal', source('landing', 'cs_goal'), source('landing', 'source_load')) }}

@@ -1,0 +1,1 @@
+{{ staged('pm_project', source('landing', 'pm_project'), source('landing', 'source_load')) }}

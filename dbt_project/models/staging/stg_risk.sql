@@ -1,0 +1,1 @@
+{{ staged('risk', source('landing', 'risk'), source('landing', 'source_load')) }}

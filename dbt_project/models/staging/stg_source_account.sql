@@ -1,0 +1,1 @@
+{{ staged('source_account', source('landing', 'source_account'), source('landing', 'source_load')) }}

@@ -1,0 +1,1 @@
+{{ staged('support_ticket', source('landing', 'support_ticket'), source('landing', 'source_load')) }}

@@ -1,0 +1,1 @@
+{{ staged('treatment', source('landing', 'treatment'), source('landing', 'source_load')) }}

@@ -1,0 +1,1 @@
+{{ staged('usage_daily', source('landing', 'usage_daily'), source('landing', 'source_load')) }}

@@ -1,0 +1,57 @@
+"""Opens a DuckDB file for a moment: waits a bounded time for another process to let go of it, and always closes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+WAIT_SECONDS = 10.0
+PAUSE_SECONDS = 0.1
+
+
+class WarehouseBusyError(RuntimeError):
+    """Another process holds the file."""
+
+
+@contextmanager
+def open_duckdb(
+    path: Path, *, read_only: bool, wait_seconds: float = WAIT_SECONDS
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the file in UTC and close it whatever happens.
+
+    DuckDB's own error is raised at once when another process writes; a dbt that has just ended may need a moment more.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is to be read and is not there.
+    WarehouseBusyError
+        If another process still holds it after `wait_seconds`.
+    """
+    if read_only and not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; run the weekly review first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _connect(path, read_only, time.monotonic() + wait_seconds)
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connect(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnection:
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise
+            if time.monotonic() >= deadline:
+                raise WarehouseBusyError(
+                    f"Another process holds {path}; wait for its run to end, or close the client that has it open."
+                ) from error
+            time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,164 @@
+"""Reads and writes mart tables in the pipeline's own warehouse: dbt's in schema `marts`, Python rooms' in `outputs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from health_pipeline.contract.clocks import Quarter, Week
+from health_pipeline.contract.content import content_hash
+from health_pipeline.contract.mart import MartTable, mart_tables
+from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.landing_columns import DBT_ROOMS
+from health_pipeline.settings import Settings
+
+DBT_SCHEMA = "marts"
+OUTPUT_SCHEMA = "outputs"
+
+
+def mart_table(name: str) -> MartTable:
+    """The table's contract.
+
+    Raises
+    ------
+    ValueError
+        If the mart contract has no table of that name.
+    """
+    table = mart_tables().get(name)
+    if table is None:
+        raise ValueError(f"The mart has no table {name!r}; its tables are {', '.join(mart_tables())}.")
+    return table
+
+
+def read_mart(settings: Settings, name: str, weeks: Sequence[Week] | None = None) -> pa.Table:
+    """Read a table that dbt or a Python room built, cast to the contract's built columns, ordered by its key.
+
+    Parameters
+    ----------
+    settings : where state lives
+    name : a table of the mart contract
+    weeks : only these weeks of a weekly table; None reads all of it
+
+    Raises
+    ------
+    ValueError
+        If there is no such table in the contract, or weeks are asked of a table that has none.
+    FileNotFoundError
+        If there is no warehouse yet.
+    LookupError
+        If the table was not built yet.
+    """
+    table = mart_table(name)
+    if weeks is not None and table.partition != "week":
+        raise ValueError(f"{name} is partitioned by {table.partition}; read it without weeks.")
+    with open_duckdb(settings.warehouse, read_only=True) as connection:
+        return _read(connection, table, None if weeks is None else [week.monday for week in weeks])
+
+
+def _read(connection: duckdb.DuckDBPyConnection, table: MartTable, slices: Sequence[date] | None) -> pa.Table:
+    schema = DBT_SCHEMA if table.room in DBT_ROOMS else OUTPUT_SCHEMA
+    found = connection.execute(
+        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
+        [schema, table.name],
+    ).fetchone()
+    if found is None or not found[0]:
+        raise LookupError(f"{table.name} was not built yet; materialise it before what reads it.")
+    names = [column.name for column in table.built_columns]
+    columns = ", ".join(
+        f'cast("{column.name}" as {column.duckdb_type}) as "{column.name}"' for column in table.built_columns
+    )
+    condition, values = "", []
+    if slices is not None:
+        condition, values = f'where list_contains(?, "{table.partition}")', [list(slices)]
+    order = ", ".join(f'"{part}"' for part in table.key)
+    query = f'select {columns} from {schema}."{table.name}" {condition} order by {order}'
+    rows = connection.execute(query, values).to_arrow_table()
+    return rows.select(names).cast(table.arrow_schema)
+
+
+def write_slices(
+    settings: Settings,
+    name: str,
+    table: pa.Table,
+    weeks: Sequence[Week] | None = None,
+    quarters: Sequence[Quarter] | None = None,
+) -> None:
+    """Replace the named slices of a table in schema `outputs`, in one transaction; the same call twice changes nothing.
+
+    Parameters
+    ----------
+    settings : where state lives
+    name : a table of the mart contract that a Python room builds
+    table : its rows, with exactly the contract's built columns
+    weeks, quarters : the slices to replace, also where `table` has no row for them; neither: the whole table
+
+    Raises
+    ------
+    ValueError
+        If the table is not in the contract, is dbt's, has other columns, or has rows outside the named slices.
+    """
+    contract = mart_table(name)
+    if contract.room in DBT_ROOMS:
+        raise ValueError(f"{name} is built by dbt; write it there.")
+    if contract.arrow_schema.names != sorted(table.column_names, key=_order(contract)):
+        raise ValueError(
+            f"{name} has the columns {', '.join(table.column_names)}; the contract wants "
+            f"{', '.join(contract.arrow_schema.names)}."
+        )
+    rows = table.select(contract.arrow_schema.names).cast(contract.arrow_schema)
+    slices = _slices(contract, weeks, quarters)
+    if slices is not None and (outside := set(rows[contract.partition].to_pylist()) - set(slices)):
+        raise ValueError(
+            f"{name} has rows of {contract.partition} {min(outside)}, which the call does not name; nothing was written."
+        )
+    with open_duckdb(settings.warehouse, read_only=False) as connection:
+        connection.begin()
+        connection.execute(f"create schema if not exists {OUTPUT_SCHEMA}")
+        _fit(connection, contract)
+        target = f'{OUTPUT_SCHEMA}."{name}"'
+        if slices is None:
+            connection.execute(f"delete from {target}")
+        else:
+            connection.execute(f'delete from {target} where list_contains(?, "{contract.partition}")', [slices])
+        connection.register("fresh_rows", rows)
+        connection.execute(f"insert into {target} by name select * from fresh_rows")
+        connection.unregister("fresh_rows")
+        connection.commit()
+
+
+def _order(contract: MartTable) -> object:
+    position = {column.name: number for number, column in enumerate(contract.built_columns)}
+    return lambda column: position.get(column, len(position))
+
+
+def _slices(contract: MartTable, weeks: Sequence[Week] | None, quarters: Sequence[Quarter] | None) -> list[date] | None:
+    if weeks is None and quarters is None:
+        return None
+    named = {"week": weeks, "quarter": quarters}
+    given = next(partition for partition, values in named.items() if values is not None)
+    if contract.partition != given or (weeks is not None and quarters is not None):
+        raise ValueError(f"{contract.name} is partitioned by {contract.partition}; name its slices so.")
+    return [week.monday for week in weeks or ()] or [quarter.first_day for quarter in quarters or ()]
+
+
+def _fit(connection: duckdb.DuckDBPyConnection, contract: MartTable) -> None:
+    """Create the table; columns the contract has gained are added, null in older slices."""
+    columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in contract.built_columns)
+    connection.execute(f'create table if not exists {OUTPUT_SCHEMA}."{contract.name}" ({columns})')
+    for column in contract.built_columns:
+        connection.execute(
+            f'alter table {OUTPUT_SCHEMA}."{contract.name}" add column if not exists '
+            f'"{column.name}" {column.duckdb_type}'
+        )
+
+
+def table_hashes(settings: Settings, names: Sequence[str], weeks: Sequence[Week]) -> dict[str, str]:
+    """Content hash of each table: of the given weeks where it is weekly, of the whole of it otherwise."""
+    hashes = {}
+    for name in names:
+        is_weekly = mart_table(name).partition == "week"
+        hashes[name] = content_hash(read_mart(settings, name, weeks if is_weekly else None))
+    return hashes
