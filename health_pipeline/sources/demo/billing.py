@@ -140,9 +140,9 @@ def _draw_invoices(world: World) -> _Invoices:
     size = len(account)
     week = np.clip(week_index(issued_at), 0, world.state.value.shape[1] - 1)
     pressure = world.state.price_pressure[account, week]
-    wait = rng.lognormal(np.log(14), 0.45, size) * np.exp(1.6 * (pressure - 0.35))
+    wait = rng.lognormal(np.log(17), 0.55, size) * np.exp(1.6 * (pressure - 0.35))
     # Cards are charged on the day; transfers come in when they come in.
-    pays_by_card = is_monthly[account] & (rng.random(size) < 0.92)
+    pays_by_card = is_monthly[account] & (rng.random(size) < 0.75)
     fails = pays_by_card & (rng.random(size) < 0.03 + 0.08 * np.clip(pressure - 0.3, 0, 1))
     failed_attempts = np.where(fails, rng.integers(1, 3, size), 0)
     wait = np.where(pays_by_card, 0.05 + 3.0 * failed_attempts, wait)

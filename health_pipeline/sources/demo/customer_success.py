@@ -19,7 +19,6 @@ from health_pipeline.sources.demo.columns import (
     Deliveries,
     contract_table,
     ids,
-    known_by,
     last_per_load,
     pick,
 )
@@ -35,7 +34,7 @@ _GOALS = (
     ("Every planner works in the tool", "planners active", "percent", 20.0, 90.0),
     ("Halve the manual entries", "manual entries per week", "entries", 200.0, 100.0),
 )
-_STATUS = ("not_started", "on_track", "at_risk", "achieved", "missed")
+_STATUS = ("not_started", "on_track", "at_risk", "achieved", "missed", "cancelled")
 _STRATEGIES = ("adoption_workshop", "executive_alignment", "health_check")
 
 
@@ -98,14 +97,17 @@ def _notes(world: World) -> Deliveries:
 
 
 def _goals(world: World) -> Deliveries:
-    """Each account works on one or two goals a year; reviews set the status by how much value there is."""
+    """Each account works on two goals a year; reviews set the status by how much value there is.
+
+    A goal that was missed is taken off the list some weeks later.
+    """
     rng = world.stream("goals")
     accounts = world.accounts
-    per_account = np.where(world.is_known["cs"], rng.integers(1, 4, world.count), 0)
+    per_account = np.where(world.is_known["cs"], rng.integers(3, 6, world.count), 0)
     account = np.repeat(np.arange(world.count), per_account)
     place = np.arange(len(account)) - np.repeat(np.cumsum(per_account) - per_account, per_account)
     begin = np.maximum(accounts.started_at[account], HISTORY_START - days(60)) + days(5)
-    started_at = begin + days(place * 240 + rng.uniform(0, 60, len(account)))
+    started_at = begin + days(place * 150 + rng.uniform(0, 60, len(account)))
     kept = np.flatnonzero((started_at < END) & world.in_contract(account, started_at))
     account, started_at = account[kept], started_at[kept]
     count = len(account)
@@ -120,17 +122,21 @@ def _goals(world: World) -> Deliveries:
     held = rng.random((count, reviews)) < np.clip(0.35 + 0.8 * sponsorship, 0.1, 0.97)
     held &= world.in_contract(account[:, None], reviewed_at) & (reviewed_at < END)
     share = np.clip((reviewed_at - started_at[:, None]) / (due_at - started_at)[:, None], 0, None)
-    progress = np.clip(share * (0.35 + 0.95 * value) + rng.normal(0, 0.06, (count, reviews)), 0, 1.2)
+    progress = np.clip(share * (0.25 + 0.95 * value) + rng.normal(0, 0.06, (count, reviews)), 0, 1.2)
     progress = np.maximum.accumulate(progress, axis=1)
-    status = np.where(progress >= 0.9, 3, np.where(share > 1.15, 4, np.where(progress < share * 0.8, 2, 1)))
+    status = np.where(progress >= 0.9, 3, np.where(share > 1.25, 4, np.where(progress < share * 0.8, 2, 1)))
     # Achieved or missed is the end of a goal.
     is_over = np.maximum.accumulate((status >= 3) & held, axis=1)
     held &= ~np.pad(is_over, ((0, 0), (1, 0)))[:, :-1]
-    record = np.concatenate([np.arange(count), np.nonzero(held)[0]])
-    at = np.concatenate([started_at, reviewed_at[held]])
-    status_then = np.concatenate([np.zeros(count, dtype=np.int64), status[held]])
-    progress_then = np.concatenate([np.zeros(count), progress[held]])
-    is_review = np.arange(len(record)) >= count
+    goal = np.nonzero(held)[0]
+    missed = status[held] == 4
+    dropped_at = reviewed_at[held][missed] + days(rng.uniform(30, 80, missed.sum()))
+    dropped_at = np.where(world.in_contract(account[goal[missed]], dropped_at), dropped_at, NEVER)
+    record = np.concatenate([np.arange(count), goal, goal[missed]])
+    at = np.concatenate([started_at, reviewed_at[held], dropped_at])
+    status_then = np.concatenate([np.zeros(count, dtype=np.int64), status[held], np.full(len(dropped_at), 5)])
+    progress_then = np.concatenate([np.zeros(count), progress[held], progress[held][missed]])
+    validated_at = np.concatenate([np.full(count, NEVER), reviewed_at[held], reviewed_at[held][missed]])
     kept = last_per_load(record, at)
     record, at, status_then = record[kept], at[kept], status_then[kept]
     kind = record % len(_GOALS)
@@ -152,7 +158,7 @@ def _goals(world: World) -> Deliveries:
             "start_date": started_at[record],
             "due_date": due_at[record],
             "achieved_at": np.where(status_then == 3, at, NEVER),
-            "last_validated_at": np.where(is_review[kept], known_by(at, at), NEVER),
+            "last_validated_at": validated_at[kept],
             "owner_email": pick(OWNERS, accounts.owner[account[record]]),
             "source_created_at": started_at[record],
             "source_updated_at": at,

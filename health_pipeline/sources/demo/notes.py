@@ -31,11 +31,20 @@ def draw_texts(world: World, rng: np.random.Generator, account: np.ndarray, week
     count = len(account)
     is_good = rng.random(count) < 0.9 * np.clip(world.state.value[account, week] - 0.5, 0, 1)
     theme = np.where(is_good, NOTE_THEMES.index("good"), NOTE_THEMES.index("routine"))
+    state = world.state
+    for name, how_bad in (
+        ("no_show", 0.5 - state.sponsorship[account, week]),
+        ("defects", 0.6 - state.quality[account, week]),
+        ("payment", state.price_pressure[account, week] - 0.5),
+        ("competitor", state.price_pressure[account, week] - 0.48),
+    ):
+        comes_up = rng.random(count) < np.clip(1.2 * how_bad, 0, 0.4)
+        theme = np.where(comes_up, NOTE_THEMES.index(name), theme)
     for story, (name, share) in STORY_THEMES.items():
         on = world.stories.is_on(story)[account, week] & (rng.random(count) < share)
         theme = np.where(on, NOTE_THEMES.index(name), theme)
     # A few raise a theme without any story behind it, so that no phrase is a proof.
-    stray = rng.random(count) < 0.006
+    stray = rng.random(count) < 0.01
     theme = np.where(stray, rng.integers(0, len(NOTE_THEMES), count), theme)
     first, number = np.searchsorted(_THEME_OF_TEXT, theme), np.bincount(_THEME_OF_TEXT)[theme]
     return first + rng.integers(0, 1_000_000, count) % number

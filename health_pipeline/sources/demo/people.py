@@ -12,8 +12,10 @@ from health_pipeline.sources.demo.columns import joined, pick
 from health_pipeline.sources.demo.world import World
 
 # Each account's contacts in this order; smaller accounts have the first few of them.
-ROLES = ("champion", "economic_buyer", "user", "decision_maker", "user")
-TITLES = ("Head of Operations", "VP Finance", "Analyst", "Chief Operating Officer", "Team Lead")
+ROLES = ("champion", "economic_buyer", "user", "decision_maker", "user", "other")
+TITLES = ("Head of Operations", "VP Finance", "Analyst", "Chief Operating Officer", "Team Lead", "Administrator")
+_OTHER = 5
+_WITHOUT_CHAMPION_SHARE, _WITHOUT_SPONSOR_SHARE = 0.12, 0.2
 CHAMPION, SPONSOR = 0, 1
 _GIVEN = (
     "Ada", "Ben", "Carla", "Dev", "Elif", "Femi", "Gita", "Hanna", "Ivo", "Jana", "Kofi", "Lena",
@@ -27,14 +29,14 @@ _FAMILY = (
 
 @dataclass(frozen=True)
 class People:
-    """Every contact; arrays of shape (contacts,), by account and place among its contacts.
+    """Every contact; arrays of shape (contacts,), by account; `role` indexes ROLES and TITLES.
 
     `first` of shape (accounts,) is the index of each account's first contact, `number` how many it has at most.
     A champion who left may have a successor, who comes last.
     """
 
     account: np.ndarray
-    place: np.ndarray
+    role: np.ndarray
     joined_at: np.ndarray
     left_at: np.ndarray
     full_name: pa.Array
@@ -54,12 +56,12 @@ def draw_people(world: World) -> People:
     base = 3 + (accounts.seats > 8) + (accounts.seats > 20)
     leaves_for_story = stories.accounts_in("sponsor_leaves")
     story_at = week_start(np.where(leaves_for_story, stories.start_week, 0)) + days(rng.uniform(0.4, 4.4, world.count))
-    by_chance = rng.random(world.count) < 0.06
+    by_chance = rng.random(world.count) < 0.14
     chance_at = HISTORY_START + days(rng.uniform(20, 700, world.count))
     champion_left_at = np.where(leaves_for_story, story_at, np.where(by_chance, chance_at, NEVER))
     champion_left_at = np.where(champion_left_at > accounts.started_at + days(60), champion_left_at, NEVER)
     # Where it is only chance, somebody takes over within weeks; in the story nobody does for long.
-    wait = np.where(leaves_for_story, rng.uniform(120, 300, world.count), rng.uniform(5, 30, world.count))
+    wait = np.where(leaves_for_story, rng.uniform(120, 300, world.count), rng.uniform(5, 90, world.count))
     successor_at = champion_left_at + days(wait)
     has_successor = successor_at < END
     number = base + has_successor
@@ -82,4 +84,10 @@ def draw_people(world: World) -> People:
     full_name = joined(pick(_GIVEN, given), " ", pick(_FAMILY, family))
     lower = [pick([name.lower() for name in names], code) for names, code in ((_GIVEN, given), (_FAMILY, family))]
     email = joined(lower[0], ".", lower[1], "@", pa.array(accounts.domain[account]))
-    return People(account, np.where(is_successor, CHAMPION, place), joined_at, left_at, full_name, email, first, number)
+    # Some accounts never had anybody who speaks for the product, or nobody who decides.
+    lacks_champion = (rng.random(world.count) < _WITHOUT_CHAMPION_SHARE) & ~leaves_for_story
+    lacks_sponsor = (rng.random(world.count) < _WITHOUT_SPONSOR_SHARE) & ~leaves_for_story
+    role = np.where(is_successor, CHAMPION, place)
+    role = np.where((role == CHAMPION) & lacks_champion[account], _OTHER, role)
+    role = np.where(np.isin(role, (SPONSOR, 3)) & lacks_sponsor[account], _OTHER, role)
+    return People(account, role, joined_at, left_at, full_name, email, first, number)

@@ -42,7 +42,7 @@ def risk_deliveries(world: World) -> list[Deliveries]:
     noticed_week = stories.start_week[seen] + rng.integers(2, 9, len(seen))
     in_time = noticed_week < WEEKS
     seen, noticed_week = seen[in_time], noticed_week[in_time]
-    feared, feared_week = np.nonzero(world.contracts.is_live & (rng.random((world.count, WEEKS)) < 0.0016))
+    feared, feared_week = np.nonzero(world.contracts.is_live & (rng.random((world.count, WEEKS)) < 0.004))
     account = np.concatenate([seen, feared])
     kind = np.concatenate([stories.kind[seen], np.full(len(feared), -1)])
     identified_at = week_start(np.concatenate([noticed_week, feared_week])) + days(rng.uniform(1.3, 4.7, len(account)))

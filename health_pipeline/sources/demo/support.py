@@ -98,10 +98,10 @@ def _draw_tickets(world: World, people: People) -> Tickets:
     text = (first + rng.integers(0, 1_000_000, count) % number) * len(FEATURES) + rng.integers(0, len(FEATURES), count)
     quality = state.quality[account, week]
     is_defect = np.isin(about, [TICKET_KINDS.index("defect"), TICKET_KINDS.index("storm")])
-    urgency = rng.normal(0.9, 0.7, count) + 1.1 * is_defect + 1.5 * (0.69 - quality)
+    urgency = rng.normal(0.6, 0.65, count) + 0.9 * is_defect + 1.5 * (0.69 - quality)
     priority = np.clip(np.round(urgency), 0, 3).astype(np.int64)
     replied_at = created_at + days(rng.lognormal(np.log(0.16), 0.9, count) * np.where(priority > 1, 0.6, 1.2))
-    wait = rng.lognormal(np.log(2.0), 1.0, count) * np.exp(2.6 * (0.69 - quality)) * np.where(is_defect, 2.0, 1.0)
+    wait = rng.lognormal(np.log(2.6), 1.1, count) * np.exp(2.6 * (0.69 - quality)) * np.where(is_defect, 2.0, 1.0)
     solved_at = replied_at + days(wait)
     escalates = (rng.random(count) < 0.03 + 0.12 * is_defect) & (wait > 1) & (priority < 3)
     reopens = rng.random(count) < np.clip(0.04 + 0.5 * (0.69 - quality), 0.01, 0.5)
