@@ -68,11 +68,7 @@ def feature(name: str) -> Feature:
 def nearest(name: str, names: Iterable[str]) -> str:
     """The closest of `names` in words, or where to look when none is close."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return (
-        f"the nearest name is {close[0]!r}"
-        if close
-        else "see docs/data_dictionary.md for the names there are"
-    )
+    return f"the nearest name is {close[0]!r}" if close else "see docs/data_dictionary.md for the names there are"
 
 
 class Condition(PolicyModel):

@@ -95,17 +95,12 @@ class Measure(PolicyModel):
             if band.to is None or following.from_ is None:
                 raise ValueError(f"the bands {band} and {following} overlap; give each an end and a start")
             if following.from_ <= band.to:
-                verdict = (
-                    "" if following.value == band.value else f", worth {band.value:g} and {following.value:g}"
-                )
+                verdict = "" if following.value == band.value else f", worth {band.value:g} and {following.value:g}"
                 raise ValueError(
-                    f"the bands {band} and {following} both hold {following.from_}{verdict}; "
-                    "bands must be disjoint"
+                    f"the bands {band} and {following} both hold {following.from_}{verdict}; bands must be disjoint"
                 )
             if following.from_ != band.to + 1:
-                raise ValueError(
-                    f"no band holds {band.to + 1}, between {band} and {following}; close the gap"
-                )
+                raise ValueError(f"no band holds {band.to + 1}, between {band} and {following}; close the gap")
         _check_direction([band.value for band in self.bands], self.direction, "bands")
         return self
 
@@ -116,13 +111,9 @@ def _check_direction(values: list[float], direction: Direction, what: str) -> No
     if not rising and not falling:
         raise ValueError(f"{what} is flat, so the measure says nothing; give different points or remove it")
     if direction == "higher_is_better" and falling:
-        raise ValueError(
-            f"{what} falls although the direction is higher_is_better; its points must never fall"
-        )
+        raise ValueError(f"{what} falls although the direction is higher_is_better; its points must never fall")
     if direction == "lower_is_better" and rising:
-        raise ValueError(
-            f"{what} rises although the direction is lower_is_better; its points must never rise"
-        )
+        raise ValueError(f"{what} rises although the direction is lower_is_better; its points must never rise")
 
 
 class Scorecard(PolicyModel):
@@ -222,8 +213,7 @@ class HealthScorePolicy(PolicyModel):
         for place, group in places.items():
             if group not in self.groups:
                 raise ValueError(
-                    f"{place} names the group {group!r}, which groups does not have; "
-                    f"{nearest(group, self.groups)}"
+                    f"{place} names the group {group!r}, which groups does not have; {nearest(group, self.groups)}"
                 )
         for name, measure in self.measures.items():
             for scorecard in measure.scorecards:
@@ -233,9 +223,7 @@ class HealthScorePolicy(PolicyModel):
                         f"{nearest(scorecard, self.scorecards)}"
                     )
         if any(condition.feature is None for condition in self.decisive):
-            raise ValueError(
-                "a decisive condition names a feature, so that a fact decides and not a weighted value"
-            )
+            raise ValueError("a decisive condition names a feature, so that a fact decides and not a weighted value")
         return self
 
     @model_validator(mode="after")
@@ -254,19 +242,13 @@ class HealthScorePolicy(PolicyModel):
     def _scorecards_judge_everybody(self) -> HealthScorePolicy:
         for stage in LIFECYCLE_STAGES:
             if not any(stage in c.lifecycle_stages and not c.segments for c in self.scorecards.values()):
-                raise ValueError(
-                    f"no scorecard judges {stage} accounts of every segment; add one without segments"
-                )
+                raise ValueError(f"no scorecard judges {stage} accounts of every segment; add one without segments")
         for name in self.scorecards:
             weights = self.group_weights(name)
             outcome = self.outcome_cap.group
             if outcome not in weights:
-                raise ValueError(
-                    f"the scorecard {name} has no measure of the group {outcome}; outcomes come first"
-                )
-            heavier = [
-                group for group, weight in weights.items() if group != outcome and weight >= weights[outcome]
-            ]
+                raise ValueError(f"the scorecard {name} has no measure of the group {outcome}; outcomes come first")
+            heavier = [group for group, weight in weights.items() if group != outcome and weight >= weights[outcome]]
             if heavier:
                 raise ValueError(
                     f"on the scorecard {name} the group {heavier[0]} weighs {weights[heavier[0]]:g} and "
@@ -276,9 +258,7 @@ class HealthScorePolicy(PolicyModel):
 
     def scorecard_measures(self, scorecard: str) -> dict[str, Measure]:
         """The measures that count on a scorecard, in the document's order, without groups of weight 0."""
-        left_out = {
-            group for group, weight in self.scorecards[scorecard].group_weights.items() if weight == 0
-        }
+        left_out = {group for group, weight in self.scorecards[scorecard].group_weights.items() if weight == 0}
         return {
             name: measure
             for name, measure in self.measures.items()

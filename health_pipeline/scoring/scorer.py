@@ -96,9 +96,7 @@ class HealthScorer(TransformerMixin, BaseEstimator):
     ['score', 'coverage', 'group__outcomes']
     """
 
-    def __init__(
-        self, policy: HealthScorePolicy | None = None, not_applicable_domains: Iterable[Domain] = ()
-    ) -> None:
+    def __init__(self, policy: HealthScorePolicy | None = None, not_applicable_domains: Iterable[Domain] = ()) -> None:
         self.policy = policy
         self.not_applicable_domains = not_applicable_domains
 
@@ -247,9 +245,7 @@ class HealthScorer(TransformerMixin, BaseEstimator):
         rows = []
         for position, card in enumerate(self.scorecards_):
             everything = self.measure_weights_[[position]] > 0
-            share = self._spread(
-                self.measure_weights_[[position]], self.group_weights_[[position]], everything
-            )
+            share = self._spread(self.measure_weights_[[position]], self.group_weights_[[position]], everything)
             group_weights = self.policy_.group_weights(card)
             for column, (name, measure) in enumerate(self.measures_.items()):
                 if everything[0, column]:
@@ -302,9 +298,7 @@ class HealthScorer(TransformerMixin, BaseEstimator):
         stages = np.asarray(given.where(given.notna(), self.policy_.default_lifecycle_stage))
         known: tuple[LifecycleStage, ...] = ("onboarding", "established")
         if unknown := set(stages) - set(known):
-            raise ValueError(
-                f"{FEATURE_TABLE}.lifecycle_stage holds {sorted(unknown)}; it must be one of {known}"
-            )
+            raise ValueError(f"{FEATURE_TABLE}.lifecycle_stage holds {sorted(unknown)}; it must be one of {known}")
         segments = np.asarray(X["segment"] if "segment" in X.columns else np.full(len(X), ""))
         codes = np.full(len(X), -1, dtype=np.int64)
         for position, card in enumerate(self.policy_.scorecards.values()):
@@ -321,9 +315,7 @@ class HealthScorer(TransformerMixin, BaseEstimator):
 
     def _check_columns(self, X: pd.DataFrame) -> None:
         if not isinstance(X, pd.DataFrame):
-            raise TypeError(
-                f"HealthScorer reads columns by name; give a pandas DataFrame, not {type(X).__name__}"
-            )
+            raise TypeError(f"HealthScorer reads columns by name; give a pandas DataFrame, not {type(X).__name__}")
         if lacking := [name for name in self.feature_names_in_ if name not in X.columns]:
             raise ValueError(f"the features lack {', '.join(lacking)}; give the columns of {FEATURE_TABLE}")
 
@@ -361,9 +353,7 @@ def status_codes(column: pd.Series) -> Codes:
     mapped = filled.map(codes)
     if mapped.isna().any():
         unknown = sorted(set(filled[mapped.isna()].astype(str)))
-        raise ValueError(
-            f"{FEATURE_TABLE}.{column.name} holds {unknown}; a status is one of {', '.join(STATUSES)}"
-        )
+        raise ValueError(f"{FEATURE_TABLE}.{column.name} holds {unknown}; a status is one of {', '.join(STATUSES)}")
     return np.asarray(mapped, dtype=np.int64)
 
 

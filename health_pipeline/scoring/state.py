@@ -72,9 +72,7 @@ class AccountsBefore:
     def tiers_of(self, rows: Codes) -> TierState:
         """The tier state of those accounts."""
         t = self.tiers
-        return TierState(
-            t.tier[rows], t.pending[rows], t.weeks_in_tier[rows], t.healthy_weeks[rows], t.reference[rows]
-        )
+        return TierState(t.tier[rows], t.pending[rows], t.weeks_in_tier[rows], t.healthy_weeks[rows], t.reference[rows])
 
     def score_of(self, rows: Codes, scorecards: Codes) -> ScoreBefore:
         """What the change of the score is split against."""
@@ -129,9 +127,7 @@ def read_previous(
                 f"{other[0]}; give the published week before the first one"
             )
     rows = accounts.get_indexer(pd.Index(health["account_id"].to_pylist()))
-    frame = health.select(
-        ["tier", "pending_tier", "weeks_in_tier", "healthy_weeks", "score", "scorecard"]
-    ).to_pandas()
+    frame = health.select(["tier", "pending_tier", "weeks_in_tier", "healthy_weeks", "score", "scorecard"]).to_pandas()
     before.is_there[rows] = True
     before.tiers.tier[rows] = _positions(frame["tier"], TIERS)
     before.tiers.pending[rows] = _positions(frame["pending_tier"], TIERS)
@@ -148,9 +144,7 @@ def read_previous(
     return before
 
 
-def _read_contributions(
-    table: pa.Table, accounts: pd.Index, scorer: HealthScorer, before: AccountsBefore
-) -> None:
+def _read_contributions(table: pa.Table, accounts: pd.Index, scorer: HealthScorer, before: AccountsBefore) -> None:
     names = list(scorer.measures_)
     features = np.array([measure.feature for measure in scorer.measures_.values()], dtype=object)
     rows = accounts.get_indexer(pd.Index(table["account_id"].to_pandas()))

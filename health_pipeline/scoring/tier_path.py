@@ -162,9 +162,7 @@ def _moved(policy: HealthScorePolicy, score: Floats, path: _Crossing, held: Code
     up_at_once = np.minimum(band_of(policy, np.nextafter(score - policy.margin, -np.inf)), path.cap)
     down = np.minimum(np.maximum(was_pending, held), np.maximum(down_at_once, held))
     up = np.maximum(np.minimum(was_pending, held), np.minimum(up_at_once, held))
-    return np.where(
-        held < start, np.minimum(down, start), np.where(held > start, np.maximum(up, start), start)
-    )
+    return np.where(held < start, np.minimum(down, start), np.where(held > start, np.maximum(up, start), start))
 
 
 def _without_single_measures(

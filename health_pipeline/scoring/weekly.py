@@ -74,7 +74,7 @@ def policy_version(policy: Document[HealthScorePolicy], company: Document[Compan
     return hashlib.sha256(f"{policy.hash}|{company.hash}".encode()).hexdigest()[:16]
 
 
-def score_weeks(  # noqa: PLR0917 - the interface between the rooms
+def score_weeks(
     features: pa.Table,
     segments: pd.DataFrame,
     policy: Document[HealthScorePolicy],
@@ -155,9 +155,7 @@ def _judge_week(run: _Run, week: Week, before: AccountsBefore) -> tuple[_JudgedW
     )
     change = split_change(scorer, judged, score, before.score_of(positions, judged.scorecards))
     watermelons = watermelon_reasons(scorer, frame, judged, step.state.tier)
-    done = _JudgedWeek(
-        week, rows, positions, judged, is_scored, score, step, tiers_before, change, watermelons
-    )
+    done = _JudgedWeek(week, rows, positions, judged, is_scored, score, step, tiers_before, change, watermelons)
     money = np.array(rows["arr_reporting"].to_pylist(), dtype=object)
     return done, before.after(positions, judged, score, step.state, money)
 
@@ -167,18 +165,14 @@ def _week_tables(run: _Run, done: _JudgedWeek, before: AccountsBefore, has_befor
     known_at = week.known_at(run.company.cutoff_hours)
     accounts = np.array(rows["account_id"].to_pylist(), dtype=object)
     n = len(accounts)
-    health = tables.health_columns(
-        scorer, rows, done.judged, score=done.score, step=done.step, before=done.before
-    )
+    health = tables.health_columns(scorer, rows, done.judged, score=done.score, step=done.step, before=done.before)
     segments = _segments_of(run, accounts, week)
     health |= {
         "segment": segments["segment"].to_numpy(dtype=object),
         "segment_model_id": segments["segment_model_id"].to_numpy(dtype=object),
         "policy_version": run.version,
     }
-    contributions, count = tables.contribution_columns(
-        scorer, accounts, done.judged, done.is_scored, done.step.state
-    )
+    contributions, count = tables.contribution_columns(scorer, accounts, done.judged, done.is_scored, done.step.state)
     score_before = before.score[done.positions]
     changes = tables.change_columns(scorer, accounts, done.score, score_before, done.change)
     melons, words, counts = tables.watermelon_columns(done.watermelons)
@@ -255,9 +249,7 @@ def _frame(run: _Run, rows: pa.Table, week: Week) -> pd.DataFrame:
     some += tuple(c for conditions in policy.watermelon.any_of.values() for c in conditions)
     needed = dict.fromkeys(["account_id", *run.scorer.feature_names_in_, *condition_features(some)])
     if lacking := [name for name in needed if name not in rows.column_names]:
-        raise ValueError(
-            f"the features of {week} lack {', '.join(lacking)}; build account_features_weekly anew"
-        )
+        raise ValueError(f"the features of {week} lack {', '.join(lacking)}; build account_features_weekly anew")
     frame = rows.select(list(needed)).to_pandas()
     accounts = np.asarray(frame["account_id"], dtype=object)
     return frame.assign(segment=_segments_of(run, accounts, week)["segment"].to_numpy(dtype=object))
@@ -267,9 +259,7 @@ def _segment_frame(segments: pd.DataFrame) -> pd.DataFrame:
     by_week = segments.assign(week=pd.to_datetime(segments["week"]).dt.date)
     if by_week.duplicated(["account_id", "week"]).any():
         row = by_week[by_week.duplicated(["account_id", "week"])].iloc[0]
-        raise ValueError(
-            f"account {row['account_id']} has two segments in {row['week']}; one can be in force"
-        )
+        raise ValueError(f"account {row['account_id']} has two segments in {row['week']}; one can be in force")
     return by_week.set_index(["week", "account_id"])[["segment", "segment_model_id"]].sort_index()
 
 
