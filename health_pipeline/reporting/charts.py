@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -42,7 +42,11 @@ _VARIABLES = {
 }
 _COLOUR = {variable: colour for colour, variable in _VARIABLES.items()}
 _TIER_DRAWN = {tier: _COLOUR["--" + tier.replace("_", "-")] for tier in TIERS}
-_WIDE, _NARROW = 720, 330
+# Widths drawn: the whole page, half of it, a phone. Text keeps its size by drawing anew, not by scaling down.
+_PAGE, _HALF, _PHONE = 960, 500, 330
+
+
+_SHORT_NUMBER = "datum.value == 0 ? '0' : replace(format(datum.value, '~s'), 'k', ' k')"
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def tier_trend(weeks: Sequence[date], counts: Mapping[tuple[date, str], int]) ->
                 color=_tier_colour(),
                 order=alt.Order("order:Q"),
             )
-            .properties(width=width, height=230)
+            .properties(width=width, height=230 if width < _PAGE else 260)
         )
 
     first, last = weeks[0], weeks[-1]
@@ -109,7 +113,7 @@ def revenue_at_risk(weeks: Sequence[date], revenue: Mapping[date, float], curren
             x=alt.X("week:N", axis=_week_axis(weeks, width), scale=alt.Scale(padding=0.4), sort=None),
             y=alt.Y(
                 "revenue:Q",
-                axis=alt.Axis(title=None, tickCount=4, format="~s"),
+                axis=alt.Axis(title=None, tickCount=4, labelExpr=_SHORT_NUMBER),
                 scale=alt.Scale(zero=True, nice=True),
             ),
         )
@@ -122,6 +126,7 @@ def revenue_at_risk(weeks: Sequence[date], revenue: Mapping[date, float], curren
         draw,
         f"Line of the annual revenue of at-risk accounts: {currency} {values[0]:,.0f} at first, "
         f"{currency} {values[-1]:,.0f} now.",
+        _HALF,
     )
 
 
@@ -156,7 +161,7 @@ def score_shape(scores: Sequence[tuple[float, str]]) -> Drawing:
         )
 
     below = sum(score < 50 for score, _ in scores)
-    return _drawing(draw, f"Columns of {len(scores)} scored accounts by score; {below} are below 50.")
+    return _drawing(draw, f"Columns of {len(scores)} scored accounts by score; {below} are below 50.", _HALF)
 
 
 def capacity_by_owner(owners: Sequence[tuple[str, float, float]]) -> Drawing:
@@ -211,13 +216,13 @@ def _tier_colour() -> alt.Color:
     )
 
 
-def _drawing(draw: Any, alternative: str) -> Drawing:
-    return Drawing(_svg(draw(_WIDE)), _svg(draw(_NARROW)), alternative)
+def _drawing(draw: Callable[[int], Any], alternative: str, width: int = _PAGE) -> Drawing:
+    return Drawing(_svg(draw(width)), _svg(draw(_PHONE)), alternative)
 
 
 def _svg(chart: Any) -> Markup:
     configured = (
-        chart.configure(font="Arial", background=None, padding={"left": 2, "right": 6, "top": 6, "bottom": 2})
+        chart.configure(font="Arial", background="transparent", padding={"left": 2, "right": 6, "top": 6, "bottom": 2})
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=_COLOUR["--ink-soft"],
@@ -246,11 +251,12 @@ def inlined(svg: str) -> Markup:
     for colour, variable in _VARIABLES.items():
         body = body.replace(f'"{colour}"', f'"var({variable})"')
     body = re.sub(r' (?:aria-[a-z]+|role|class|font-family|pointer-events)="[^"]*"', "", body)
+    body = re.sub(r'<rect [^>]*fill="transparent"/>', "", body)
     # Vega draws empty frames for every group; the page needs none of them.
     body = re.sub(r'<path d="(?:M0,0h0v0h0Z)?"(?: display="none")?/>', "", body)
     width, height = box.split()[2:]
     return Markup(  # noqa: S704  drawn from numbers; labels were escaped by the SVG writer
-        f'<svg viewBox="{box}" style="max-width:{width}px;aspect-ratio:{width}/{height}" focusable="false">{body}'
+        f'<svg viewBox="{box}" style="aspect-ratio:{width}/{height}" focusable="false">{body}'
     )
 
 

@@ -22,7 +22,7 @@ MONTHS = (
 )
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
-THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+HARD_SPACE = "\N{NO-BREAK SPACE}"
 UNKNOWN = "unknown"
 
 
@@ -38,7 +38,7 @@ def money(amount: Decimal | float | None, currency: str) -> str:
     """Write an amount short: `USD 1.93 M`, `USD 412 k`, `USD 950`; `unknown` for None, which is not zero."""
     if amount is None:
         return UNKNOWN
-    return f"{currency} {short(amount)}"
+    return f"{currency}{HARD_SPACE}{short(amount)}"
 
 
 def short(amount: Decimal | float) -> str:
@@ -51,7 +51,7 @@ def short(amount: Decimal | float) -> str:
         if value >= size * 0.9995:
             scaled = value / size
             digits = 2 if unit != "k" and scaled < 10 else 1 if unit != "k" and scaled < 100 else 0
-            return f"{sign}{scaled:,.{digits}f}{THIN_SPACE}{unit}"
+            return f"{sign}{scaled:,.{digits}f}{HARD_SPACE}{unit}"
     return f"{sign}{value:,.0f}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from health_pipeline.planning.wording import TIER_WORDS, counted, percent, role_words
 from health_pipeline.policy.playbooks import PERSONS_CHOICE
 from health_pipeline.reporting.charts import TIERS
-from health_pipeline.reporting.figures import MINUS, amount, clock, signed
+from health_pipeline.reporting.figures import amount, clock, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row
 from health_pipeline.reporting.sections import NO_OWNER, playbook_words
 from health_pipeline.reporting.tables import Cell, Table, cut
@@ -39,7 +39,9 @@ def _hours(hours: float | None) -> str:
 def plan_table(data: ReleaseData, currency: str) -> Table:
     """The plan by tier, segment and playbook, with what fits into the capacity."""
     cells = []
-    for row in sorted(data.plan, key=lambda r: (TIERS.index(r["effective_tier"]), r["segment"], r["playbook"])):
+    # Groups that lost their last account stay in the mart for a week, so that changes sum; a reader needs none of them.
+    shown = [row for row in data.plan if row["accounts"]]
+    for row in sorted(shown, key=lambda r: (TIERS.index(r["effective_tier"]), r["segment"], r["playbook"])):
         needed = row["hours_needed"] or 0.0
         change = row["accounts_change"]
         arr_change = row["arr_reporting_change"]
@@ -53,7 +55,7 @@ def plan_table(data: ReleaseData, currency: str) -> Table:
                 Cell(f"{row['accounts']:,}", "" if change is None else signed(change)),
                 Cell(
                     amount(row["arr_reporting"]),
-                    "" if arr_change is None else _signed_amount(arr_change),
+                    "" if arr_change is None else signed(float(arr_change)),
                 ),
                 Cell(f"{row['unowned_accounts']:,}"),
                 Cell(
@@ -86,10 +88,6 @@ def plan_table(data: ReleaseData, currency: str) -> Table:
         "by tier and segment",
         "No account needs a proposal this week.",
     )
-
-
-def _signed_amount(change: Decimal) -> str:
-    return ("+" if change >= 0 else MINUS) + f"{abs(float(change)):,.0f}"
 
 
 def capacity_sentence(data: ReleaseData) -> str:

@@ -213,7 +213,7 @@ def _explanation(data: ReleaseData, row: Row, points: float | None) -> Cell:
     if row["tier_reason"] in _REASON_WORDS:
         return Cell(_REASON_WORDS[row["tier_reason"]])
     if moved is None:
-        return Cell(f"several measures ({row['tier_reason'].replace('_', ' ')})" if row["tier_reason"] else "")
+        return Cell("several measures together", detail)
     return Cell(describe(*moved), detail)
 
 
