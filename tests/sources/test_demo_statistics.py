@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from health_pipeline.policy.company import load_company
 from health_pipeline.sources.demo import DemoCompany
 from health_pipeline.sources.demo.calendar import WEEKS, week_index
 from health_pipeline.sources.demo.stories import STORY_NAMES
@@ -80,6 +81,20 @@ def test_churn_expansion_and_number_of_customers_are_those_of_an_ordinary_compan
 def test_the_company_grows_with_its_parameter():
     assert simulate_world(1, 60).contracts.is_live[:, 60].sum() == pytest.approx(60, rel=0.15)
     assert simulate_world(1, 1500).contracts.is_live[:, 60].sum() == pytest.approx(1500, rel=0.15)
+
+
+def test_no_ordinary_load_of_the_demo_waits_for_a_person():
+    band = load_company(None).model.source("usage").volume_band
+    rows: dict[tuple[str, str], list[int]] = {}
+    for load in range(1, 53):
+        for extract in company().extracts(load):
+            for part in extract.tables:
+                rows.setdefault((extract.source_kind, part.table), []).append(part.data.num_rows)
+    for table, counts in rows.items():
+        for place in range(4, len(counts)):
+            usual = np.median(counts[max(0, place - 12) : place])
+            assert counts[place] <= band[1] * max(usual, 50), (table, place)
+            assert usual < 50 or counts[place] >= band[0] * usual, (table, place)
 
 
 def test_every_story_is_planted_in_several_accounts_with_dates():
