@@ -1,7 +1,5 @@
 """Dagster assets of the sources: pull what is due, and say what is connected."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

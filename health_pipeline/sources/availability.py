@@ -21,9 +21,9 @@ def landed_select(
 ) -> str:
     """SQL that adds the load columns to a conformed table, in the contract's order.
 
-    In an incremental load every row is available at `loaded_at`. In a historical load a row is available from the first of
-    its event time and its creation, plus the latency; its attributes from its last change, plus the latency, and from
-    `loaded_at` where a record that can change does not say when it did. Never later than `loaded_at`.
+    In an incremental load every row is available at `loaded_at`. In a historical load a row is available from the first
+    of its event time and its creation, plus the latency; its attributes from its last change, plus the latency, and
+    from `loaded_at` where a record that can change does not say when it did. Never later than `loaded_at`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a delivered value becomes one of the contract's type, as a SQL expression of DuckDB that gives null where it can't."""
+"""How a delivered value becomes one of the contract's type: DuckDB expressions that give null where it can't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brings one delivered table to the contract: columns by name, types, required values, vocabularies; refuses in one sentence."""
+"""Brings one delivered table to the contract: names, types, required values, vocabularies; or refuses in a sentence."""
 
 from __future__ import annotations
 
@@ -193,8 +193,9 @@ def conform(
     Raises
     ------
     LoadRefusedError
-        For a missing or repeated column, a value that can't be cast, a null where the contract requires a value, another
-        system's rows, a row count that is not the announced one, an unreadable file, or a source whose clock is ahead.
+        For a missing or repeated column, a value that can't be cast, a null where the contract requires a value,
+        another system's rows, a row count that is not the announced one, an unreadable file, or a source whose
+        clock is ahead.
     """
     delivery = _Delivery(con, table, extract, delivered.data)
     warnings = delivery.check_names()
@@ -289,21 +290,39 @@ def _scan(delivery: _Delivery, relation: str, fallible: list[Column], loaded_at:
         "_instance": f"max(source_instance) filter (where source_instance <> "
         f"{text_literal(delivery.extract.source_instance)})",
     }
-    for column in fallible:
-        name, raw = quote(column.name), quote("_raw_" + column.name)
-        measures[f"bad {column.name}"] = f"count(*) filter (where {raw} is not null and {name} is null)"
-    for column in table.columns:
-        if column.is_required:
-            measures[f"null {column.name}"] = f"count(*) - count({quote(column.name)})"
-        if column.vocabulary and delivery.has(column.name):
-            unknown = _unknown_word(column)
-            measures[f"unknown {column.name}"] = f"count(*) filter (where {unknown})"
-            measures[f"word {column.name}"] = (
-                f"min(cast({quote('_raw_' + column.name)} as varchar)) filter (where {unknown})"
-            )
+    problems = _problems(delivery, fallible)
+    if problems:
+        # one look for all of them: a count of each is only asked for where there is something to count
+        measures["_problems"] = f"count(*) filter (where {' or '.join(problems.values())})"
+    found = _measure(delivery, relation, measures)
+    if found.get("_problems"):
+        details = {name: f"count(*) filter (where {predicate})" for name, predicate in problems.items()}
+        for column in table.columns:
+            if f"unknown {column.name}" in problems:
+                raw = f"cast({quote('_raw_' + column.name)} as varchar)"
+                details[f"word {column.name}"] = f"min({raw}) filter (where {problems[f'unknown {column.name}']})"
+        found |= _measure(delivery, relation, details)
+    return found
+
+
+def _measure(delivery: _Delivery, relation: str, measures: dict[str, str]) -> dict[str, Any]:
     selected = ", ".join(f"{measure} as {quote(name)}" for name, measure in measures.items())
     row = delivery.con.execute(f"select {selected} from {relation}").fetchall()[0]
     return dict(zip(measures, row, strict=True))
+
+
+def _problems(delivery: _Delivery, fallible: list[Column]) -> dict[str, str]:
+    """What may be wrong with a row, each as a SQL predicate over the typed relation."""
+    problems = {}
+    for column in fallible:
+        name, raw = quote(column.name), quote("_raw_" + column.name)
+        problems[f"bad {column.name}"] = f"({raw} is not null and {name} is null)"
+    for column in delivery.table.columns:
+        if column.is_required:
+            problems[f"null {column.name}"] = f"{quote(column.name)} is null"
+        if column.vocabulary and delivery.has(column.name):
+            problems[f"unknown {column.name}"] = _unknown_word(column)
+    return problems
 
 
 def _unknown_word(column: Column) -> str:
@@ -327,7 +346,7 @@ def _check_values(delivery: _Delivery, found: dict[str, Any], fallible: list[Col
                 "load each system and instance on its own."
             )
     for column in fallible:
-        if found[f"bad {column.name}"]:
+        if found.get(f"bad {column.name}"):
             given = given_expression(column, delivery.schema.field(column.name).type)
             place, value = delivery.first_row(
                 column.name, f"{given} is not null and ({delivery.typed(column)}) is null"
@@ -354,9 +373,10 @@ def _vocabulary_warnings(delivery: _Delivery, found: dict[str, Any]) -> list[str
             becomes = "other" if column.is_required or "other" in column.vocabulary else "null"
             near = closest(str(found[f"word {column.name}"]), column.vocabulary)
             hint = f", closest is {near!r}" if near else ""
+            word = shown(found[f"word {column.name}"])
             warnings.append(
-                f"{delivery.where}: {count:,} rows of column {column.name} hold words the contract does not know, such "
-                f"as {shown(found[f'word {column.name}'])} (it knows {', '.join(column.vocabulary)}{hint}); they became {becomes}."
+                f"{delivery.where}: {count:,} rows of column {column.name} hold words the contract does not know, such as "
+                f"{word} (it knows {', '.join(column.vocabulary)}{hint}); they became {becomes}."
             )
     return warnings
 

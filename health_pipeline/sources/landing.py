@@ -64,8 +64,8 @@ class _Decision:
 class Landing:
     """The landing folder and its quarantine.
 
-    A load is a folder `<source_kind>/<source_system>/<load_id>/` with a Parquet file per table of the kind, and exists once
-    its record `source_load/<sequence>-<load_id>.parquet` does. One process at a time loads; reading needs no lock.
+    A load is a folder `<source_kind>/<source_system>/<load_id>/` with a Parquet file per table of the kind, and exists
+    once its record `source_load/<sequence>-<load_id>.parquet` does. One process at a time loads; reading needs no lock.
 
     Parameters
     ----------
@@ -128,8 +128,9 @@ class Landing:
         Returns
         -------
         LoadResult
-            `committed`; `duplicate` (the same content was loaded before: nothing changes); `held` (the volume is outside the
-            band: waits for `accept` or `reject`); `refused` (breaks the contract; kept in quarantine with the reason).
+            `committed`; `duplicate` (the same content was loaded before: nothing changes); `held` (the volume is
+            outside the band: waits for `accept` or `reject`); `refused`
+            (breaks the contract; kept in quarantine with the reason).
         """
         moment = naive_utc(loaded_at)
         with self._locked(), self._connection(extract) as con:
@@ -158,7 +159,7 @@ class Landing:
             if before is not None:
                 return before
             odd = self._odd_volume(examined, company)
-            return result_of(examined, "held", *odd) if odd else result_of(examined, "committed", *examined.warnings)
+            return result_of(examined, "held", *odd) if odd else result_of(examined, "ready", *examined.warnings)
 
     def accept(self, load_id: str, decided_by: str, at: datetime) -> LoadResult:
         """Commit a held load, and record who let it in. Its facts count from when it was delivered.

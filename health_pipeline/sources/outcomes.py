@@ -19,7 +19,7 @@ from health_pipeline.sources.extract import Extract
 from health_pipeline.sources.quarantine import Quarantine, QuarantinedLoad, QuarantineStatus, copy_delivered
 from health_pipeline.sources.writing import copy_to_parquet
 
-LoadStatus = Literal["committed", "duplicate", "held", "refused"]
+LoadStatus = Literal["committed", "duplicate", "held", "refused", "ready"]
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,8 @@ def pull(settings: Settings, company: CompanyPolicy, through: datetime) -> PullR
 def pull_source(landing: Landing, source: PulledSource, company: CompanyPolicy, through: datetime) -> list[LoadResult]:
     """Land the due loads of one source, oldest first.
 
-    A system with a load that is held or refused is left alone from there on: its loads build on each other, and the order
-    in which they were made is the order in which they count.
+    A system with a load that is held or refused is left alone from there on: its loads build on each other, and the
+    order in which they were made is the order in which they count.
     """
     dealt_with = {(kind, loaded_at) for kind, _, _, loaded_at in landing.deliveries()}
     waiting = {(load.source_kind, load.loaded_at) for load in landing.quarantine.loads() if load.status == "held"}
@@ -189,7 +189,8 @@ def _sources(configured: SourcesFile) -> Iterator[PulledSource]:
 
 def _report(landing: Landing, company: CompanyPolicy, through: datetime, results: list[LoadResult]) -> PullReport:
     open_loads = [load for load in unresolved(landing) if load.loaded_at <= through]
-    connected = {load.source_kind for load in landing.loads() if load.loaded_at <= through}
+    # a historical load tells of the past, whenever it was made
+    connected = {load.source_kind for load in landing.loads() if load.mode == "historical" or load.loaded_at <= through}
     landed = Counter(result.source_kind for result in results if result.status == "committed")
     kinds: dict[SourceKind, KindReport] = {}
     for kind in SOURCE_KINDS:

@@ -1,4 +1,4 @@
-"""Loads that did not get in: refused ones with their reason, held ones until a person decides, rows that were set aside."""
+"""Loads that did not get in: refused ones with their reason, held ones until a person decides, rows set aside."""
 
 from __future__ import annotations
 

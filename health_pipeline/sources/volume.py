@@ -44,7 +44,7 @@ def outside_band(
         highest = max(band[1] * max(usual, ROWS_JUDGED), *before)
         if (usual >= ROWS_JUDGED and count < lowest) or count > highest:
             sentences.append(
-                f"{source}: {count:,} rows of {table} where the last {len(before)} loads had {usual:,.0f} in the median "
-                f"(band {band[0]:.0%} to {band[1]:.0%})"
+                f"{source}: {count:,} rows of {table} where the last {len(before)} loads had {usual:,.0f} in "
+                f"the median (band {band[0]:.0%} to {band[1]:.0%})"
             )
     return sentences
