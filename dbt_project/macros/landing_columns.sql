@@ -1,4 +1,4 @@
-{# Written by health_pipeline.mart.landing_columns from the landing contract; a test fails when they differ. #}
+{# Written by health_pipeline.mart.landing_columns from the landing contract; a test compares them. #}
 {% macro landing_columns() %}
     {{ return({
         'source_account': {

@@ -1,10 +1,9 @@
 """Dagster assets of the feature mart: the dbt models, with their tests as asset checks."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import dagster as dg
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
-    DbtCliInvocation,
     DbtCliResource,
     DbtProject,
     dbt_assets,
@@ -27,6 +25,7 @@ from health_pipeline.mart.dbt import (
     dbt_environment,
     dbt_vars,
     ensure_manifest,
+    failure_sentence,
     record_build,
     write_landing_manifest,
 )
@@ -100,7 +99,13 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         write_landing_manifest(settings, Landing(settings.landing, settings.quarantine).manifest())
         variables = json.dumps(dbt_vars(settings, company, weeks))
         environment = dbt_environment(settings)
-        dbt = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT), target=settings.target)
+        dbt = DbtCliResource(
+            project_dir=str(DBT_PROJECT),
+            profiles_dir=str(DBT_PROJECT),
+            target=settings.target,
+            # The one of this environment, which need not be on the PATH.
+            dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        )
         with _environment(environment):
             invocation = dbt.cli(
                 [*build_args(), "--vars", variables],
@@ -110,7 +115,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             )
             yield from invocation.stream()
         if not invocation.is_successful():
-            raise dg.Failure(description=failure_sentence(invocation), allow_retries=False)
+            results = invocation.get_artifact("run_results.json")["results"]
+            raise dg.Failure(description=failure_sentence(results), allow_retries=False)
         for name in MART_TABLES:
             table = read_mart(settings, name, weeks if mart_tables()[name].partition == "week" else None)
             report_slices(context, name, table)
@@ -133,13 +139,3 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def failure_sentence(invocation: DbtCliInvocation) -> str:
-    """Which model or test failed and why, in a sentence; dbt's log has the rest."""
-    results = invocation.get_artifact("run_results.json").get("results", [])
-    failed = [result for result in results if result["status"] in {"error", "fail"}]
-    named = "; ".join(
-        f"{result['unique_id'].split('.')[2]}: {(result['message'] or '').strip()}" for result in failed[:5]
-    )
-    return f"dbt stopped at {len(failed)} of {len(results)} nodes ({named}). The last good release stays published."

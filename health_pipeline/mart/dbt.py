@@ -94,6 +94,8 @@ def write_landing_manifest(settings: Settings, manifest: pa.Table) -> Path:
     rows = [*manifest.to_pylist(), *identity]
     path = settings.scratch / "landing_manifest.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
+    # dbt opens the warehouse file and does not make its folder
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     pq.write_table(pa.Table.from_pylist(rows, schema=manifest.schema), partial)
     partial.replace(path)
@@ -178,7 +180,7 @@ STALE_DOMAIN_AFTER_DAYS: dict[Domain, int] = {
 
 def stale_domain_after_days(company: CompanyPolicy) -> dict[str, int]:
     """Days by domain: the policy's own, else the default."""
-    return {**STALE_DOMAIN_AFTER_DAYS, **company.stale_domain_after_days}
+    return {str(domain): days for domain, days in (STALE_DOMAIN_AFTER_DAYS | company.stale_domain_after_days).items()}
 
 
 def integration_version(cutoff_hours: int) -> str:

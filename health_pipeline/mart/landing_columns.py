@@ -30,7 +30,7 @@ def dbt_tables() -> tuple[MartTable, ...]:
 def render_landing_columns() -> str:
     """The macro `landing_columns()`: for each landing table its column types, key, event time and lifecycle columns."""
     lines = [
-        "{# Written by health_pipeline.mart.landing_columns from the landing contract; a test fails when they differ. #}",
+        "{# Written by health_pipeline.mart.landing_columns from the landing contract; a test compares them. #}",
         "{% macro landing_columns() %}",
         "    {{ return({",
     ]
@@ -64,27 +64,23 @@ def render_mart_schema(tests: dict[str, list[object]] | None = None) -> str:
     ----------
     tests : further data tests by table
     """
-    models = []
-    for table in dbt_tables():
-        models.append(
-            {
-                "name": table.name,
-                "description": f"{table.grain}\n",
-                "data_tests": [
-                    {"grain": {"arguments": {"columns": list(table.key)}}},
-                    *(tests or MART_TESTS).get(table.name, []),
-                ],
-                "columns": [
-                    {
-                        "name": column.name,
-                        "data_type": column.duckdb_type,
-                        "description": column.description,
-                    }
-                    for column in table.built_columns
-                ],
-            }
-        )
-    head = "# Written by health_pipeline.mart.landing_columns from the mart contract; a test fails when they differ.\n"
+    further = MART_TESTS if tests is None else tests
+    models = [
+        {
+            "name": table.name,
+            "description": table.grain,
+            "data_tests": [
+                {"grain": {"arguments": {"columns": list(table.key)}}},
+                *further.get(table.name, []),
+            ],
+            "columns": [
+                {"name": column.name, "data_type": column.duckdb_type, "description": column.description}
+                for column in table.built_columns
+            ],
+        }
+        for table in dbt_tables()
+    ]
+    head = "# Written by health_pipeline.mart.landing_columns from the mart contract; a test compares them.\n"
     return head + yaml.safe_dump({"models": models}, sort_keys=False, width=140, allow_unicode=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,7 +54,7 @@ def read_published(
         If there is no such table in the contract, or slices are asked of a table not so partitioned.
     """
     table = mart_table(name)
-    slices = None
+    slices: list[date] | None = None
     if weeks is not None or quarters is not None:
         if table.partition != ("week" if weeks is not None else "quarter"):
             raise ValueError(f"{name} is partitioned by {table.partition}; read it so.")
@@ -64,7 +65,7 @@ def read_published(
     return _read(path, table, slices)
 
 
-def _read(path: Path, table: MartTable, slices: list[object] | None) -> pa.Table:
+def _read(path: Path, table: MartTable, slices: list[date] | None) -> pa.Table:
     with open_duckdb(path, read_only=True) as connection:
         described = connection.execute(
             "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?",
@@ -75,7 +76,8 @@ def _read(path: Path, table: MartTable, slices: list[object] | None) -> pa.Table
             return table.arrow_schema.empty_table()
         # a column that is newer than the release is null in it
         columns = ", ".join(
-            f"cast({_quoted(column.name) if column.name in there else 'null'} as {column.duckdb_type}) as {_quoted(column.name)}"
+            f"cast({_quoted(column.name) if column.name in there else 'null'} as {column.duckdb_type})"
+            f" as {_quoted(column.name)}"
             for column in table.built_columns
         )
         condition, values = "", []

@@ -103,7 +103,7 @@ def write_slices(
     contract = mart_table(name)
     if contract.room in DBT_ROOMS:
         raise ValueError(f"{name} is built by dbt; write it there.")
-    if contract.arrow_schema.names != sorted(table.column_names, key=_order(contract)):
+    if sorted(contract.arrow_schema.names) != sorted(table.column_names):
         raise ValueError(
             f"{name} has the columns {', '.join(table.column_names)}; the contract wants "
             f"{', '.join(contract.arrow_schema.names)}."
@@ -112,7 +112,8 @@ def write_slices(
     slices = _slices(contract, weeks, quarters)
     if slices is not None and (outside := set(rows[contract.partition].to_pylist()) - set(slices)):
         raise ValueError(
-            f"{name} has rows of {contract.partition} {min(outside)}, which the call does not name; nothing was written."
+            f"{name} has rows of {contract.partition} {min(outside)}, which the call does not name; "
+            f"nothing was written."
         )
     with open_duckdb(settings.warehouse, read_only=False) as connection:
         connection.begin()
@@ -127,11 +128,6 @@ def write_slices(
         connection.execute(f"insert into {target} by name select * from fresh_rows")
         connection.unregister("fresh_rows")
         connection.commit()
-
-
-def _order(contract: MartTable) -> object:
-    position = {column.name: number for number, column in enumerate(contract.built_columns)}
-    return lambda column: position.get(column, len(position))
 
 
 def _slices(contract: MartTable, weeks: Sequence[Week] | None, quarters: Sequence[Quarter] | None) -> list[date] | None:

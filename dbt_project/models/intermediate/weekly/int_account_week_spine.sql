@@ -6,28 +6,50 @@ with subscription_weeks as (
 
 ),
 
-invoices as (
+other_weeks as (
 
-    {{ known_records(ref('int_week_spine'), ref('int_account_links_weekly'), ref('int_billing_invoice_versions')) }}
+    select weeks.*
+    from {{ ref('int_week_spine') }} as weeks
+    left join subscription_weeks on weeks.week = subscription_weeks.week
+    where subscription_weeks.week is null
 
 ),
 
-usage_days as (
+invoices as (
+
+    {{ known_records('other_weeks', ref('int_account_links_weekly'), ref('int_billing_invoice_versions')) }}
+
+),
+
+newest_uses as (
 
     select
-        links.week,
-        links.account_id,
+        source_system,
+        source_instance,
+        source_account_id,
+        counts_from_week,
+        max(last_occurred_at) as last_occurred_at
+    from {{ ref('int_usage_days') }}
+    where events > 0
+    group by source_system, source_instance, source_account_id, counts_from_week
+
+),
+
+uses as (
+
+    select
+        weeks.week,
         weeks.as_of_at,
-        days.last_occurred_at
-    from {{ ref('int_week_spine') }} as weeks
-    inner join {{ ref('int_usage_days') }} as days on days.counts_from_week <= weeks.week
+        links.account_id,
+        newest_uses.last_occurred_at
+    from other_weeks as weeks
+    inner join newest_uses on newest_uses.counts_from_week <= weeks.week
     inner join {{ ref('int_account_links_weekly') }} as links
         on
             weeks.week = links.week
-            and days.source_system = links.source_system
-            and days.source_instance = links.source_instance
-            and days.source_account_id = links.source_account_id
-    where weeks.week not in (select subscription_weeks.week from subscription_weeks)
+            and newest_uses.source_system = links.source_system
+            and newest_uses.source_instance = links.source_instance
+            and newest_uses.source_account_id = links.source_account_id
 
 ),
 
@@ -44,14 +66,13 @@ live as (
         account_id
     from invoices
     where
-        week not in (select subscription_weeks.week from subscription_weeks)
-        and {{ in_window('issued_at', 'as_of_at', var('live_within_days')) }}
+        {{ in_window('issued_at', 'as_of_at', var('live_within_days')) }}
         and (status is null or status not in ('draft', 'void'))
     union
     select
         week,
         account_id
-    from usage_days
+    from uses
     where {{ in_window('last_occurred_at', 'as_of_at', var('live_within_days')) }}
 
 ),

@@ -1,7 +1,28 @@
 {%- set spine = ref('int_account_week_spine') -%}
+{%- set weeks = ref('int_week_spine') -%}
 {%- set links = ref('int_account_links_weekly') -%}
 -- Windows of whole weeks end at a Monday 00:00 UTC, so that days and weeks of use can be counted instead of single events.
-with user_weeks as (
+-- Each is put into the weeks it counts for by an offset: a join on a range of weeks would compare everything with everything.
+with offsets as (
+
+    {% for weeks_later in range(8) -%}
+    select {{ weeks_later }} as weeks_later
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+run as (
+
+    select
+        {{ plus_days_as_date('min(week)', -21) }} as first_week_in_28d,
+        {{ plus_days_as_date('min(week)', -49) }} as first_week_in_56d,
+        max(week) as last_week
+    from {{ weeks }}
+
+),
+
+user_weeks as (
 
     select distinct
         links.week,
@@ -10,18 +31,16 @@ with user_weeks as (
         uses.source_instance,
         uses.user_key,
         uses.usage_week
-    from {{ ref('int_week_spine') }} as weeks
-    inner join {{ ref('int_usage_user_weeks') }} as uses
-        on
-            uses.counts_from_week <= weeks.week
-            and uses.usage_week >= {{ plus_days_as_date('weeks.week', -21) }}
-            and uses.usage_week <= weeks.week
+    from {{ ref('int_usage_user_weeks') }} as uses
+    inner join run on uses.usage_week >= run.first_week_in_28d and uses.usage_week <= run.last_week
+    inner join offsets on offsets.weeks_later < 4
     inner join {{ links }} as links
         on
-            weeks.week = links.week
+            links.week = {{ plus_days_as_date('uses.usage_week', '7 * offsets.weeks_later') }}
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
+    where uses.counts_from_week <= links.week
 
 ),
 
@@ -51,22 +70,68 @@ users as (
 
 ),
 
-feature_uses as (
+feature_weeks as (
 
+    select distinct
+        links.week,
+        links.account_id,
+        uses.feature_key
+    from {{ ref('int_usage_feature_weeks') }} as uses
+    inner join run on uses.usage_week >= run.first_week_in_28d and uses.usage_week <= run.last_week
+    inner join offsets on offsets.weeks_later < 4
+    inner join {{ links }} as links
+        on
+            links.week = {{ plus_days_as_date('uses.usage_week', '7 * offsets.weeks_later') }}
+            and uses.source_system = links.source_system
+            and uses.source_instance = links.source_instance
+            and uses.source_account_id = links.source_account_id
+    where uses.counts_from_week <= links.week
+
+),
+
+feature_starts as (
+
+    select
+        source_system,
+        source_instance,
+        source_account_id,
+        feature_key,
+        counts_from_week,
+        min(usage_week) as first_used_week
+    from {{ ref('int_usage_feature_weeks') }}
+    group by source_system, source_instance, source_account_id, feature_key, counts_from_week
+
+),
+
+earliest_known as (
+
+    select
+        *,
+        min(first_used_week) over (
+            partition by source_system, source_instance, source_account_id, feature_key
+            order by counts_from_week nulls last
+            rows between unbounded preceding and 1 preceding
+        ) as known_before
+    from feature_starts
+
+),
+
+first_uses as (
+
+    -- a late event may move the first use back: from the week it counts for, never before
     select
         links.week,
         links.account_id,
         uses.feature_key,
-        min(uses.usage_week) as first_used_week,
-        max(uses.usage_week) as last_used_week
-    from {{ ref('int_week_spine') }} as weeks
-    inner join {{ ref('int_usage_feature_weeks') }} as uses on uses.counts_from_week <= weeks.week
+        min(uses.first_used_week) as first_used_week
+    from earliest_known as uses
     inner join {{ links }} as links
         on
-            weeks.week = links.week
+            uses.counts_from_week <= links.week
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
+    where uses.known_before is null or uses.first_used_week < uses.known_before
     group by links.week, links.account_id, uses.feature_key
 
 ),
@@ -74,12 +139,17 @@ feature_uses as (
 features as (
 
     select
-        week,
-        account_id,
-        {{ count_where('last_used_week >= ' ~ plus_days_as_date('week', -21)) }} as feature_breadth_28d,
-        {{ count_where('first_used_week >= ' ~ plus_days_as_date('week', -21)) }} as features_first_used_28d
-    from feature_uses
-    group by week, account_id
+        feature_weeks.week,
+        feature_weeks.account_id,
+        cast(count(*) as bigint) as feature_breadth_28d,
+        {{ count_where('first_uses.first_used_week >= ' ~ plus_days_as_date('feature_weeks.week', -21)) }} as features_first_used_28d
+    from feature_weeks
+    inner join first_uses
+        on
+            feature_weeks.week = first_uses.week
+            and feature_weeks.account_id = first_uses.account_id
+            and feature_weeks.feature_key = first_uses.feature_key
+    group by feature_weeks.week, feature_weeks.account_id
 
 ),
 
@@ -88,22 +158,23 @@ day_parts as (
     select
         links.week,
         links.account_id,
-        weeks.as_of_at,
+        {{ plus_days('links.week', 7) }} as as_of_at,
         days.usage_date,
         days.is_roll_up,
         sum(days.events) as events,
         max(days.active_users) as active_users,
-        max(days.features_used) as features_used,
-        max(days.last_occurred_at) as last_occurred_at
-    from {{ ref('int_week_spine') }} as weeks
-    inner join {{ ref('int_usage_days') }} as days on days.counts_from_week <= weeks.week
+        max(days.features_used) as features_used
+    from {{ ref('int_usage_days') }} as days
+    inner join run on days.usage_date >= run.first_week_in_56d
+    cross join offsets
     inner join {{ links }} as links
         on
-            weeks.week = links.week
+            links.week = {{ plus_days_as_date(week_start('days.usage_date'), '7 * offsets.weeks_later') }}
             and days.source_system = links.source_system
             and days.source_instance = links.source_instance
             and days.source_account_id = links.source_account_id
-    group by links.week, links.account_id, weeks.as_of_at, days.usage_date, days.is_roll_up
+    where days.counts_from_week <= links.week
+    group by links.week, links.account_id, days.usage_date, days.is_roll_up
 
 ),
 
@@ -123,10 +194,40 @@ days as (
 
     select
         *,
-        usage_date >= {{ plus_days_as_date('as_of_at', -28) }} as is_in_28d,
-        usage_date >= {{ plus_days_as_date('as_of_at', -56) }} and usage_date < {{ plus_days_as_date('as_of_at', -28) }} as is_in_28d_before
+        usage_date >= {{ plus_days_as_date('as_of_at', -28) }} as is_in_28d
     from preferred
     where preference = 1 and events > 0
+
+),
+
+newest_uses as (
+
+    select
+        source_system,
+        source_instance,
+        source_account_id,
+        counts_from_week,
+        max(last_occurred_at) as last_occurred_at
+    from {{ ref('int_usage_days') }}
+    where events > 0
+    group by source_system, source_instance, source_account_id, counts_from_week
+
+),
+
+last_uses as (
+
+    select
+        links.week,
+        links.account_id,
+        max(uses.last_occurred_at) as last_occurred_at
+    from newest_uses as uses
+    inner join {{ links }} as links
+        on
+            uses.counts_from_week <= links.week
+            and uses.source_system = links.source_system
+            and uses.source_instance = links.source_instance
+            and uses.source_account_id = links.source_account_id
+    group by links.week, links.account_id
 
 ),
 
@@ -137,10 +238,9 @@ activity as (
         account_id,
         {{ count_where('is_in_28d') }} as active_days_28d,
         coalesce(sum(case when is_in_28d then events end), 0) as events_28d,
-        coalesce(sum(case when is_in_28d_before then events end), 0) as events_28d_before,
+        coalesce(sum(case when not is_in_28d then events end), 0) as events_28d_before,
         max(case when is_in_28d and is_roll_up then active_users end) as roll_up_users_28d,
-        max(case when is_in_28d and is_roll_up then features_used end) as roll_up_features_28d,
-        max(last_occurred_at) as last_occurred_at
+        max(case when is_in_28d and is_roll_up then features_used end) as roll_up_features_28d
     from days
     group by week, account_id
 
@@ -183,11 +283,12 @@ counts as (
         coalesce(features.features_first_used_28d, 0) as features_first_used_28d,
         coalesce(activity.events_28d, 0) as events_28d,
         coalesce(activity.events_28d_before, 0) as events_28d_before,
-        activity.last_occurred_at
+        last_uses.last_occurred_at
     from {{ spine }} as spine
     left join users on spine.week = users.week and spine.account_id = users.account_id
     left join features on spine.week = features.week and spine.account_id = features.account_id
     left join activity on spine.week = activity.week and spine.account_id = activity.account_id
+    left join last_uses on spine.week = last_uses.week and spine.account_id = last_uses.account_id
     left join roll_up_users on spine.week = roll_up_users.week and spine.account_id = roll_up_users.account_id
 
 )
