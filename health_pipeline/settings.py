@@ -21,10 +21,12 @@ class Settings(BaseSettings):
         `HEALTH_POLICY`: a folder whose YAML documents take the place of the built-in ones of the same name.
     target : str
         `HEALTH_TARGET`: the dbt target.
-    sources : Path or None
-        `HEALTH_SOURCES`: see `health_pipeline.sources`; default `<home>/sources.yaml` when it is there.
     webhook_url : str or None
         `HEALTH_WEBHOOK_URL`: failed runs and checks are posted there as JSON; they are logged in any case.
+    duckdb_memory_limit : str
+        `HEALTH_DUCKDB_MEMORY_LIMIT`: what DuckDB may use, such as `4GB`.
+    run_lock_wait_seconds : float
+        `HEALTH_RUN_LOCK_WAIT_SECONDS`: how long a run waits for another one to end.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEALTH_", env_ignore_empty=True, frozen=True)
@@ -34,6 +36,7 @@ class Settings(BaseSettings):
     target: str = "duckdb"
     webhook_url: str | None = None
     duckdb_memory_limit: str = "4GB"
+    run_lock_wait_seconds: float = 3600.0
 
     def model_post_init(self, context: object) -> None:
         """Make the state folder absolute once, so that a change of working directory moves nothing."""

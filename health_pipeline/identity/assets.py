@@ -1,7 +1,5 @@
 """Dagster asset of the identity room: the crosswalk from source records to accounts."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from health_pipeline.contract.landing import SOURCE_KINDS

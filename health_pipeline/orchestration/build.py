@@ -12,7 +12,7 @@ from health_pipeline.contract.clocks import SystemClock
 from health_pipeline.orchestration.home import prepare_home
 from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB, build_job
 from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
-from health_pipeline.orchestration.resources import Notifier, RunLock
+from health_pipeline.orchestration.resources import Notifier, run_lock_resource
 from health_pipeline.orchestration.schedules import build_schedules
 from health_pipeline.orchestration.sensors import build_sensors
 from health_pipeline.policy.company import load_company
@@ -73,7 +73,7 @@ def build_definitions(
     resources: dict[str, Any] = {
         "settings": settings,
         "clock": SystemClock(),
-        "run_lock": RunLock(path=str(settings.run_lock)),
+        "run_lock": run_lock_resource(settings),
         "notifier": Notifier(webhook_url=settings.webhook_url or ""),
     }
     return dg.Definitions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 WEEKLY_JOB = "weekly_health_review"
 QUARTERLY_JOB = "quarterly_segmentation_review"
@@ -12,7 +13,7 @@ QUARTERLY_JOB = "quarterly_segmentation_review"
 
 def build_job(
     name: str, description: str, assets: Sequence[dg.AssetsDefinition], partitions: dg.PartitionsDefinition
-) -> dg.UnresolvedAssetJobDefinition:
+) -> UnresolvedAssetJobDefinition:
     """A job over those assets and their checks, one process per run: DuckDB has one writer."""
     keys = [key for definition in assets for key in definition.keys]
     return dg.define_asset_job(

@@ -11,7 +11,7 @@ from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.segmentation import load_segmentation
-from health_pipeline.publication.releases import current, list_releases
+from health_pipeline.publication.releases import current_release, list_releases
 from health_pipeline.quality.incidents import list_incidents
 from health_pipeline.settings import Settings
 
@@ -19,28 +19,31 @@ from health_pipeline.settings import Settings
 def releases_table(settings: Settings) -> Table:
     """The releases that are kept, newest last."""
     table = Table("", "release", "kind", "weeks", "quarters", "built at (UTC)", "reason")
-    newest = current(settings)
+    newest = current_release(settings)
     for release in list_releases(settings):
-        mark = "*" if newest is not None and release.name == newest.name else ""
-        weeks = f"{release.weeks[0]} .. {release.weeks[-1]}" if release.weeks else ""
+        manifest = release.manifest
+        weeks = manifest["weeks"]
+        span = f"{weeks[0]} .. {weeks[-1]}" if len(weeks) > 1 else "".join(weeks)
         table.add_row(
-            mark,
+            "*" if newest is not None and release.name == newest.name else "",
             release.name,
-            release.kind,
-            weeks,
-            ", ".join(release.quarters),
-            release.built_at,
-            release.reason or "",
+            manifest["kind"],
+            span,
+            ", ".join(manifest["quarters"]),
+            manifest["built_at"][:16],
+            manifest["reason"] or "",
         )
     return table
 
 
 def incidents_table(settings: Settings) -> Table:
-    """The incidents that are not closed, oldest first."""
+    """The incidents that are not closed."""
     table = Table("incident", "opened at (UTC)", "state", "owner", "week", "what")
     for incident in list_incidents(settings.ledger_url):
+        if incident.state == "closed":
+            continue
         table.add_row(
-            incident.incident_id,
+            incident.id,
             f"{incident.opened_at:%Y-%m-%d %H:%M}",
             incident.state,
             incident.owner_email,

@@ -1,7 +1,5 @@
 """Dagster resources: the run lock that guards the warehouse, and the notifier."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -13,25 +11,29 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.publication.releases import clean_scratch
+from health_pipeline.settings import Settings
 
 logger = get_logger("orchestration")
 
 
-class RunLock(dg.ConfigurableResource):
+def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
     """Held from the first step of a run to its last, whoever started it: the command line or the UI.
 
-    An operating-system lock: a killed run lets go of it. Dagster's pools do not, and let runs interleave.
+    An operating-system lock: a killed run lets go of it. Dagster's pools do not, and let runs interleave. What a
+    killed run left in the scratch folder, or half published, is put right before the first step.
     """
 
-    path: str
-    wait_seconds: float = 3600.0
-
-    @contextlib.contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[RunLock]:
-        """Wait for the lock, say so, and hold it for the run."""
+    @dg.resource(description="One run at a time; scratch is clean when it starts.")
+    def run_lock(context: dg.InitResourceContext) -> Iterator[str]:
         run_id = context.run.run_id if context.run else "unknown"
-        with hold_run_lock(Path(self.path), run_id, self.wait_seconds):
-            yield self
+        with hold_run_lock(settings.run_lock, run_id, settings.run_lock_wait_seconds):
+            removed = clean_scratch(settings)
+            if removed:
+                logger.warning("scratch_cleaned", candidates_left_by_an_earlier_run=removed)
+            yield run_id
+
+    return run_lock
 
 
 @contextlib.contextmanager

@@ -1,10 +1,9 @@
 """When the two reviews run: the week that ended, and the quarter that ended."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from health_pipeline.contract.clocks import Week, last_ended_week, quarter_of
 from health_pipeline.policy.company import CompanyPolicy
@@ -39,8 +38,8 @@ def weekly_cron(company: CompanyPolicy, around: date) -> tuple[str, str]:
 
 
 def build_schedules(
-    weekly_job: dg.UnresolvedAssetJobDefinition,
-    quarterly_job: dg.UnresolvedAssetJobDefinition,
+    weekly_job: UnresolvedAssetJobDefinition,
+    quarterly_job: UnresolvedAssetJobDefinition,
     company: CompanyPolicy,
     today: date,
 ) -> list[dg.ScheduleDefinition]:

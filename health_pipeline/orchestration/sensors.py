@@ -1,13 +1,12 @@
 """Failed runs and failed checks reach the notifier."""
 
-from __future__ import annotations
-
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from health_pipeline.orchestration.resources import Notifier
 
 
-def build_sensors(jobs: list[dg.UnresolvedAssetJobDefinition]) -> list[dg.SensorDefinition]:
+def build_sensors(jobs: list[UnresolvedAssetJobDefinition]) -> list[dg.SensorDefinition]:
     """A sensor for runs that failed, and one for checks that failed without stopping their run."""
 
     @dg.run_failure_sensor(

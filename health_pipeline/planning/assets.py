@@ -1,7 +1,5 @@
 """Dagster asset of the planning room: the tiered action plan and the review tasks, as proposals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Dagster assets of the publication room: candidate, verdict, release, and what is emitted after it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
@@ -239,8 +237,11 @@ def _verdict_asset(
             results: Sequence[CheckResult] = evaluate_published(settings, weeks, quarters)
             told = "none: what is published was checked again"
         else:
-            record = read_build_record(settings) if kind == "weekly" else DbtRecord()
-            verdict = audit_candidate(settings, candidate, record)
+            record = DbtRecord()
+            if kind == "weekly":
+                built = read_build_record(settings)
+                record = DbtRecord(built.invocation_id, built.table_hashes)
+            verdict = audit_candidate(candidate, record)
             results, told = verdict.results, verdict.verdict_id
             if not verdict.passed:
                 now = context.resources.clock.now()

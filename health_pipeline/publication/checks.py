@@ -1,7 +1,5 @@
 """Dagster checks of what is published: is the newest week there, and is the current release whole?"""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from health_pipeline.contract.clocks import last_ended_week

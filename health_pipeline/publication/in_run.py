@@ -45,7 +45,7 @@ def candidate_of_run(settings: Settings, run_id: str) -> Candidate | None:
     return load_candidate(candidates_folder(settings) / name) if name else None
 
 
-def audit_candidate(settings: Settings, candidate: Candidate, record: DbtRecord) -> Verdict:
+def audit_candidate(candidate: Candidate, record: DbtRecord) -> Verdict:
     """Audit a candidate's own file; the verdict is stored beside it."""
     return audit(candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, record)
 

@@ -1,7 +1,5 @@
 """Dagster asset of the reporting room: the weekly report of the published release."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from health_pipeline.mart.published import current_release

@@ -1,7 +1,5 @@
 """Dagster asset of the scoring room: this run's weeks scored, explained and put into tiers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Dagster asset of the segmentation room: the quarter's k-means model, its assignments and its profile."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,0 +1,238 @@
+"""The weekly and the quarterly review from source systems to release, on a small demo company."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+
+from health_pipeline.contract.clocks import Quarter, Week, weeks_between
+from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.published import read_published
+from health_pipeline.orchestration.adoption import adopt_model
+from health_pipeline.orchestration.build import build_definitions
+from health_pipeline.orchestration.demo import configure_sources
+from health_pipeline.orchestration.home import dagster_instance
+from health_pipeline.orchestration.run import RunFailedError, run_quarterly, run_weekly
+from health_pipeline.policy.company import load_company
+from health_pipeline.policy.documents import BUILT_IN
+from health_pipeline.publication.releases import current_release, list_releases
+from health_pipeline.settings import Settings
+from health_pipeline.sources.landing import Landing
+
+LAST = Week(date(2026, 3, 30))
+WEEKS = list(weeks_between(LAST.shift(-12), LAST))
+QUARTER = Quarter(date(2026, 1, 1))
+
+
+def settings_of(home: Path) -> Settings:
+    return Settings(home=home)
+
+
+def copy_of(source: Settings, folder: Path) -> Settings:
+    """The same landing and nothing else: what a rebuild starts from."""
+    folder.mkdir()
+    shutil.copytree(source.landing, folder / "landing")
+    return settings_of(folder)
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory) -> Settings:
+    """Thirteen weeks published in one run; every test that changes something works on a copy."""
+    settings = settings_of(tmp_path_factory.mktemp("reviewed") / "home")
+    configure_sources(settings, seed=3, accounts=60)
+    outcome = run_weekly(settings, WEEKS)
+    assert outcome.is_published
+    return settings
+
+
+@pytest.fixture
+def copied(reviewed, tmp_path) -> Settings:
+    """A state folder of its own with everything that is published."""
+    home = tmp_path / "home"
+    shutil.copytree(reviewed.home, home, symlinks=True)
+    return settings_of(home)
+
+
+def test_thirteen_weeks_are_one_run_and_one_release_with_every_table(reviewed):
+    release = current_release(reviewed)
+    assert [entry.name for entry in list_releases(reviewed)] == [release.name]
+    assert release.published_weeks == tuple(WEEKS)
+    with dagster_instance(reviewed) as instance:
+        assert len(instance.get_runs()) == 1
+    with duckdb.connect(str(reviewed.published / "current" / "customer_health.duckdb"), read_only=True) as mart:
+        tables = {row[0] for row in mart.execute("select table_name from duckdb_tables()").fetchall()}
+        assert tables >= set(mart_tables())
+        rows = mart.execute("select week, count(*), count(distinct account_id) from account_health_weekly group by 1")
+        counts = {week: (rows_, accounts) for week, rows_, accounts in rows.fetchall()}
+        assert sorted(counts) == [week.monday for week in WEEKS]
+        assert all(rows_ == accounts > 40 for rows_, accounts in counts.values())
+        worst = mart.execute(
+            "select max(abs(score - total)) from account_health_weekly join (select account_id, week, "
+            "sum(contribution) as total from score_contributions_weekly group by all) using (account_id, week)"
+        ).fetchone()
+        assert worst[0] < 1e-9
+        statuses = {row[0] for row in mart.execute("select distinct tier from account_health_weekly").fetchall()}
+        assert statuses <= {"at_risk", "watch", "healthy", "expansion_ready", "not_scored"}
+        assert len(statuses) >= 3
+
+
+@pytest.mark.parametrize("kept", [3, 7, 11])
+def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path, kept):
+    monday = WEEKS[kept - 1]
+    truncated = copy_of(reviewed, tmp_path / "truncated")
+    known_at = monday.known_at(load_company(None).model.cutoff_hours).replace(tzinfo=None)
+    removed = 0
+    for record in Landing(truncated.landing, truncated.quarantine).loads():
+        if record.mode == "incremental" and record.loaded_at.replace(tzinfo=None) > known_at:
+            (truncated.landing / "source_load" / f"{record.load_sequence:06d}-{record.load_id}.parquet").unlink()
+            removed += 1
+    assert removed >= 9, "no load was taken away: the test would prove nothing"
+    run_weekly(truncated, WEEKS[:kept])
+    before, after = current_release(reviewed).manifest["slices"], current_release(truncated).manifest["slices"]
+    compared = 0
+    for table, slices in after.items():
+        for week, content in slices.items():
+            assert before[table][week] == content, f"{table} of {week} depends on what came in after {monday}"
+            compared += 1
+    assert compared >= kept * 8
+
+
+def test_a_published_week_run_again_publishes_nothing(copied):
+    before = current_release(copied).name
+    outcome = run_weekly(copied, WEEKS[-2:])
+    assert not outcome.is_published
+    assert current_release(copied).name == before
+    assert "published already" in outcome.detail
+
+
+def test_a_rebuilt_warehouse_gives_the_same_content(reviewed, tmp_path):
+    rebuilt = copy_of(reviewed, tmp_path / "rebuilt")
+    run_weekly(rebuilt, WEEKS)
+    assert current_release(rebuilt).manifest["slices"] == current_release(reviewed).manifest["slices"]
+
+
+def test_segments_are_fitted_adopted_and_in_force_from_the_next_week_on(copied):
+    outcome = run_quarterly(copied, QUARTER)
+    assert outcome.is_published
+    models = read_published(copied, "segment_models").to_pylist()
+    assert [(row["quarter"], row["k"] >= 1) for row in models] == [(QUARTER.first_day, True)]
+    assigned = read_published(copied, "segment_assignments_quarterly")
+    assert assigned.num_rows == read_published(copied, "account_features_weekly", weeks=[LAST]).num_rows
+
+    at = LAST.shift(1).known_at(6)
+    effective = adopt_model(copied, models[0]["segment_model_id"], "lead@example.com", "reviewed", at)
+    assert effective == LAST.shift(2).monday
+    run_weekly(copied, [LAST.shift(1), LAST.shift(2)])
+    health = read_published(copied, "account_health_weekly", weeks=[LAST.shift(1), LAST.shift(2)]).to_pylist()
+    by_week = {
+        week.monday: {row["segment_model_id"] for row in health if row["week"] == week.monday}
+        for week in (LAST.shift(1), LAST.shift(2))
+    }
+    assert by_week == {LAST.shift(1).monday: {None}, effective: {models[0]["segment_model_id"]}}
+    assert not run_quarterly(copied, QUARTER).is_published
+
+
+def test_publishing_alone_cannot_go_round_the_gate(copied):
+    before = current_release(copied).name
+    with dagster_instance(copied) as instance:
+        definitions = build_definitions(copied)
+        job = definitions.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey("release")],
+            partition_key=str(LAST),
+            raise_on_error=False,
+        )
+    assert not result.success
+    failure = next(event for event in result.all_events if event.is_step_failure)
+    assert "built no candidate" in str(failure.step_failure_data.error)
+    assert current_release(copied).name == before
+
+
+def test_a_reader_with_the_mart_open_disturbs_no_run_and_sees_one_release(copied):
+    script = textwrap.dedent("""
+        import duckdb, sys
+        mart = duckdb.connect(sys.argv[1], read_only=True)
+        count = lambda: mart.execute("select count(*), max(week) from account_health_weekly").fetchone()
+        first = count()
+        print("open", flush=True)
+        sys.stdin.readline()
+        assert count() == first
+        print(first[1], flush=True)
+    """)
+    mart = copied.published / "current" / "customer_health.duckdb"
+    reader = subprocess.Popen(
+        [sys.executable, "-c", script, str(mart)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout.readline() == "open\n"
+    assert run_weekly(copied, [LAST.shift(1)]).is_published
+    answer, _ = reader.communicate("go on\n", timeout=30)
+    assert (reader.returncode, answer.strip()) == (0, str(LAST))
+    assert current_release(copied).published_weeks[-1] == LAST.shift(1)
+
+
+def test_two_runs_of_the_same_week_wait_for_each_other_and_publish_once(copied):
+    command = [sys.executable, "-m", "health_pipeline.cli", "weekly", "--week", str(LAST.shift(1))]
+    environment = {**os.environ, "HEALTH_HOME": str(copied.home)}
+    runs = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    outputs = [run.communicate(timeout=240)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert sum("Published r000002" in text for text in outputs) == 1
+    assert sum("Nothing to publish" in text for text in outputs) == 1
+    assert sum("waiting_for_run" in text for text in outputs) == 1
+    assert len(list_releases(copied)) == 2
+
+
+def test_a_changed_policy_changes_no_published_week_unless_it_is_restated(copied, tmp_path):
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    document = yaml.safe_load((BUILT_IN / "health_score.yaml").read_text())
+    first = (
+        next(iter(document["measures"].values())) if isinstance(document["measures"], dict) else document["measures"][0]
+    )
+    first["weight"] = first["weight"] * 3
+    (policy / "health_score.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    changed = Settings(home=copied.home, policy=policy)
+    before = current_release(copied)
+    with pytest.raises(RunFailedError, match=f"(?s){LAST}.*--restate REASON"):
+        run_weekly(changed, [LAST])
+    assert current_release(copied).name == before.name
+
+    outcome = run_weekly(changed, [LAST], restate_reason="weights corrected")
+    assert outcome.is_published
+    manifest = current_release(copied).manifest
+    assert (manifest["restated"], manifest["reason"]) == ([str(LAST)], "weights corrected")
+    earlier = {
+        table: {week: value for week, value in slices.items() if week != str(LAST)}
+        for table, slices in manifest["slices"].items()
+    }
+    assert earlier == {
+        table: {week: value for week, value in slices.items() if week != str(LAST)}
+        for table, slices in before.manifest["slices"].items()
+    }
+
+
+def test_the_plan_is_emitted_and_the_report_is_written(reviewed):
+    folder = reviewed.emitted / str(LAST)
+    lines = [json.loads(line) for line in (folder / "action_plan.jsonl").read_text().splitlines()]
+    release = current_release(reviewed).name
+    assert lines and {line["release"] for line in lines} == {release}
+    assert [line["plan_rank"] for line in lines] == sorted(line["plan_rank"] for line in lines)
+    unowned = [line["is_unowned"] for line in lines]
+    assert unowned == sorted(unowned, reverse=True)
+    report = (reviewed.reports / f"weekly-{LAST}.html").read_text()
+    assert release in report
