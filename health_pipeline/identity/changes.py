@@ -24,6 +24,8 @@ KIND_RANK = {
 SETUP = timedelta(days=7)
 ALWAYS = datetime(1, 1, 1)  # noqa: DTZ001 - naive means UTC by contract
 
+NEVER = datetime(9999, 1, 1)  # noqa: DTZ001
+
 ROW_COLUMNS = (
     "source_account_id", "name", "domain", "website", "external_account_id", "source_updated_at",
     "is_deleted", "load_sequence", "available_at", "attributes_available_at",
@@ -123,8 +125,9 @@ def _sources(loads: Sequence[dict[str, Any]], first_known_at: datetime | None) -
     historical = [load["loaded_at"] for load in loads if load["mode"] == "historical"]
     sources = []
     for (kind, system, instance), made in holding.items():
-        filled = [load for load in made if load["rows"]] or made
-        first = min(load["loaded_at"] for load in filled)
+        # a source that never delivered a record is connected to nothing: it must not keep others from making accounts
+        filled = [load for load in made if load["rows"]]
+        first = min((load["loaded_at"] for load in filled), default=NEVER)
         in_setup = any(load["mode"] == "historical" and load["loaded_at"] < min(historical) + SETUP for load in filled)
         together = first_known_at is not None and first <= first_known_at
         sources.append(Source(kind, system, instance, ALWAYS if in_setup or together else first))

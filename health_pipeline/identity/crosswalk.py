@@ -100,7 +100,7 @@ def build_crosswalk(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the cyclic garbage collector: what the fold makes it keeps, and looking for rubbish took 40 % of its time."""
+    """Pause the cyclic garbage collector: the fold keeps what it makes, and the search took 40 % of its time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from health_pipeline.identity.changes import ANCHOR_KINDS, Change, Changes
+from health_pipeline.identity.changes import ANCHOR_KINDS, NEVER, Change, Changes
 from health_pipeline.identity.overrides import NEW_ACCOUNT, NO_ACCOUNT, Merge, Override, Overrides
 from health_pipeline.identity.records import STRENGTH, Account, Decision, Known, Node, Record
 from health_pipeline.identity.rules import (
@@ -65,7 +65,11 @@ class Fold:
 
     def minting_kind(self, at: datetime | None) -> str | None:
         """The strongest kind connected at that time (None: by now) that makes accounts; no other does."""
-        ranks = [rank for connected_at, rank in self._connected if at is None or connected_at <= at]
+        ranks = [
+            rank
+            for connected_at, rank in self._connected
+            if connected_at < NEVER and (at is None or connected_at <= at)
+        ]
         return ANCHOR_KINDS[min(ranks)] if ranks else None
 
     def waiting(self) -> list[str]:
