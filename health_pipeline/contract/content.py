@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import duckdb
 import pyarrow as pa
 
 from health_pipeline.contract.mart import RUN_COLUMNS
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(":memory:", config={"threads": 2})
 
 
 def content_hash(table: pa.Table, leave_out: tuple[str, ...] = RUN_COLUMNS) -> str:
@@ -34,7 +40,8 @@ def content_hash(table: pa.Table, leave_out: tuple[str, ...] = RUN_COLUMNS) -> s
         cells.append(f"coalesce('v' || replace({quoted}::varchar, '|', '||'), 'n')")
     digest = hashlib.sha256("\x1f".join(columns).encode())
     if columns and table.num_rows:
-        with duckdb.connect() as connection:
+        # A cursor is a connection of its own on one small engine: opening an engine per table cost more than hashing.
+        with _engine().cursor() as connection:
             connection.execute("set TimeZone = 'UTC'")
             connection.register("content", table)
             row_hash = f"md5(concat_ws('|;|', {', '.join(cells)}))"

@@ -48,6 +48,8 @@ from health_pipeline.publication.releases import (
 from health_pipeline.settings import Settings
 
 Kind = Literal["weekly", "quarterly"]
+# Rooms whose tables dbt builds: what is handed in of them must be what dbt's tests saw.
+DBT_ROOMS = ("mart", "identity")
 # Publication makes these itself; a run that hands them in has misunderstood.
 DERIVED = ("account_health_current", "publication_log")
 FORMAT = 1
@@ -202,7 +204,7 @@ def build_candidate(
             "reason": reason,
             "built_at": moment.isoformat(),
             "versions": dict(versions or {}),
-            "given_tables": sorted(tables),
+            "given_hashes": _given_hashes(checked, weeks, quarters),
             "replaced_snapshots": snapshots,
             "published_weeks": _published(base, "week", plans["week"]),
             "published_quarters": _published(base, "quarter", plans["quarter"]),
@@ -214,11 +216,11 @@ def build_candidate(
             _fill(settings, connection, building, base, checked, plans, moment, manifest)
         manifest["files"][MART_FILE] = file_sha256(building / MART_FILE)
         crash_point("candidate.before_manifest")
-        name = f"r{sequence:06d}-{moment:%Y%m%dT%H%M%S}-{manifest['content_hash'][:8]}"
+        # Two runs may build the same content on the same base at once: their names differ, so their folders do.
+        own = hashlib.sha256(manifest["content_hash"].encode() + os.urandom(8)).hexdigest()[:8]
+        name = f"r{sequence:06d}-{moment:%Y%m%dT%H%M%S}-{own}"
         manifest["release"] = name
         folder = building.with_name(name)
-        # What is left of an earlier attempt at the same content is not this candidate.
-        shutil.rmtree(folder, ignore_errors=True)
         write_json(building / MANIFEST_FILE, manifest)
         building.replace(folder)
         undo.pop_all()
@@ -269,6 +271,19 @@ def _has_new_models(base: Release, tables: Mapping[str, pa.Table]) -> bool:
     return bool(table_hash != base.manifest["tables"]["segment_models"])
 
 
+def _given_hashes(tables: Mapping[str, pa.Table], weeks: Sequence[Week], quarters: Sequence[Quarter]) -> dict[str, str]:
+    """Content of what the run handed in of dbt's tables, unchanged slices too; dbt's record must say the same."""
+    days = {"week": [week.monday for week in weeks], "quarter": [quarter.first_day for quarter in quarters]}
+    hashes = {}
+    for name, given in tables.items():
+        table = mart_tables()[name]
+        if table.room not in DBT_ROOMS:
+            continue
+        rows = given if table.partition == "none" else rows_of(table, given, days[table.partition])
+        hashes[name] = built_content_hash(table, rows)
+    return hashes
+
+
 def _texts(days: Sequence[date]) -> list[str]:
     return [day.isoformat() for day in sorted(days)]
 
@@ -312,7 +327,7 @@ def _fill(
         refuse_broken_tier_path(connection, replaced, published, newest_in_run)
     derive_current_health(connection)
     put_snapshot(connection, mart_tables()["publication_log"], log_rows(settings, connection, base))
-    _write_parquet(connection, building, base, set(tables), plans, manifest)
+    _write_parquet(connection, building, base, tables, plans, manifest)
     connection.execute("checkpoint")
 
 
@@ -320,7 +335,7 @@ def _write_parquet(
     connection: duckdb.DuckDBPyConnection,
     building: Path,
     base: Release | None,
-    given: set[str],
+    given: Mapping[str, pa.Table],
     plans: Mapping[str, SlicePlan],
     manifest: dict[str, Any],
 ) -> None:
@@ -337,7 +352,8 @@ def _write_parquet(
             path = slice_path(name, SNAPSHOT)
             if is_new or path not in base_files:
                 rows = read_rows(connection, table)
-                hashes[name] = built_content_hash(table, rows)
+                is_given = name in manifest["replaced_snapshots"]
+                hashes[name] = built_content_hash(table, given[name] if is_given else rows)
                 new_files.append(write_slice(building, table, SNAPSHOT, rows))
             elif base is not None:
                 hashes[name] = base.manifest["tables"][name]
@@ -350,7 +366,9 @@ def _write_parquet(
         rows = read_rows(connection, table, written) if written else table.arrow_schema.empty_table()
         for day in written:
             part = rows_of(table, rows, [day])
-            slices[name][day.isoformat()] = built_content_hash(table, part)
+            # Of what was handed in, not of what was stored: the gate finds it if the two differ.
+            handed_in = rows_of(table, given[name], [day]) if name in given else part
+            slices[name][day.isoformat()] = built_content_hash(table, handed_in)
             new_files.append(write_slice(building, table, day.isoformat(), part))
         fresh = {day.isoformat() for day in written}
         linked += [slice_path(name, day) for day in slices[name] if day not in fresh]

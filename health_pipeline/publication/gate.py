@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
+
+import duckdb
 
 from health_pipeline.contract.mart import MartTable, mart_tables
 from health_pipeline.observability.crash_points import crash_point
@@ -13,7 +14,7 @@ from health_pipeline.publication.candidate import Candidate, load_candidate
 from health_pipeline.publication.errors import PublicationRefusedError, StaleBaseError
 from health_pipeline.publication.files import file_sha256, sync, sync_tree, write_json
 from health_pipeline.publication.history import PublicationEvent, append_event
-from health_pipeline.publication.mart_file import built_content_hash, opened, read_rows
+from health_pipeline.publication.mart_file import built_content_hash, opened, read_rows, rows_of
 from health_pipeline.publication.releases import (
     LOCK_TIMEOUT_SECONDS,
     MANIFEST_FILE,
@@ -32,9 +33,6 @@ from health_pipeline.publication.releases import (
 from health_pipeline.quality.suites import required_checks
 from health_pipeline.quality.verdict import RunKind, Verdict, manifest_sha256, run_kinds, verdict_path
 from health_pipeline.settings import Settings
-
-# Tables dbt builds: a run that hands one in must prove what dbt's tests saw of it.
-DBT_ROOMS = ("mart", "identity")
 
 log = get_logger("publication")
 
@@ -171,30 +169,36 @@ def _refuse_changed_files(settings: Settings, candidate: Candidate, verdict: Ver
 
 
 def _refuse_other_dbt_tables(candidate: Candidate, verdict: Verdict) -> None:
+    """What dbt tested was handed in, and what was handed in is in the file."""
     recorded = dict(verdict.dbt_table_hashes)
-    expected = [table for table in _dbt_tables() if table.name in candidate.manifest["given_tables"]]
+    given: dict[str, str] = candidate.manifest["given_hashes"]
+    expected = [mart_tables()[name] for name in given]
     if missing := [table.name for table in expected if table.name not in recorded]:
         raise PublicationRefusedError(
             f"dbt's record does not speak of {', '.join(missing)}; record the hashes of every table dbt built."
         )
-    weeks = [week.monday for week in candidate.run_weeks]
-    differing = []
+    differing = [table.name for table in expected if recorded[table.name] != given[table.name]]
     with opened(candidate.file, read_only=True) as connection:
-        for table in expected:
-            if table.partition == "none" and table.name not in candidate.manifest["replaced_snapshots"]:
-                continue
-            slices: list[date] | None = weeks if table.partition == "week" else None
-            if built_content_hash(table, read_rows(connection, table, slices)) != recorded[table.name]:
-                differing.append(table.name)
+        differing += [table.name for table in expected if not _is_stored(connection, table, candidate)]
     if differing:
         raise PublicationRefusedError(
-            f"{', '.join(differing)} in the candidate is not what dbt invocation {verdict.dbt_invocation_id} built and "
-            "tested; run again from dbt on."
+            f"{', '.join(dict.fromkeys(differing))} in the candidate is not what dbt invocation "
+            f"{verdict.dbt_invocation_id} built and tested; run again from dbt on."
         )
 
 
-def _dbt_tables() -> Iterable[MartTable]:
-    return [table for table in mart_tables().values() if table.room in DBT_ROOMS]
+def _is_stored(connection: duckdb.DuckDBPyConnection, table: MartTable, candidate: Candidate) -> bool:
+    manifest = candidate.manifest
+    if table.partition == "none":
+        is_replaced = table.name in manifest["replaced_snapshots"]
+        return not is_replaced or (
+            built_content_hash(table, read_rows(connection, table)) == manifest["given_hashes"][table.name]
+        )
+    rows = read_rows(connection, table, [week.monday for week in candidate.weeks])
+    return all(
+        built_content_hash(table, rows_of(table, rows, [week.monday])) == manifest["slices"][table.name][str(week)]
+        for week in candidate.weeks
+    )
 
 
 def _move_and_flip(settings: Settings, candidate: Candidate, verdict: Verdict, published_at: datetime) -> Release:

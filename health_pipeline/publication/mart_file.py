@@ -84,6 +84,9 @@ def fit_to_contract(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str
         "select table_name, column_name, data_type from information_schema.columns where table_schema = 'main'"
     ).fetchall():
         present.setdefault(table, {})[column] = kind
+    kinds = {column.duckdb_type for table in mart_tables().values() for column in table.columns}
+    # As the catalogue spells them, so that the two can be compared.
+    canonical = {kind: _canonical(connection, kind) for kind in kinds}
     retired = {}
     for name, table in mart_tables().items():
         if name not in present:
@@ -94,7 +97,7 @@ def fit_to_contract(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str
         for column in table.columns:
             if column.name not in there:
                 connection.execute(f'alter table "{name}" add column "{column.name}" {column.duckdb_type}')
-            elif _canonical(connection, column.duckdb_type) != there[column.name]:
+            elif canonical[column.duckdb_type] != there[column.name]:
                 raise CandidateError(
                     f"{name}.{column.name} is {there[column.name]} in the published weeks and {column.duckdb_type} in "
                     "the contract; give the new meaning a new column name, so that frozen weeks stay as they are."
