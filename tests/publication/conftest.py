@@ -1,0 +1,36 @@
+"""Fixtures of the publication tests: an empty state folder, and one with three published weeks."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from health_pipeline.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with weeks 0, 1 and 2 in one release; tests get copies of it."""
+    from mart_builder import weeks_from
+    from publishing import publish_weeks
+
+    home = tmp_path_factory.mktemp("published") / "home"
+    publish_weeks(Settings(home=home), weeks_from(0, 3))
+    return home
+
+
+@pytest.fixture
+def published(settings: Settings, published_home: Path) -> Settings:
+    """Weeks 0, 1 and 2 in one release."""
+    shutil.copytree(published_home, settings.home, symlinks=True)
+    return settings
