@@ -73,7 +73,7 @@ def check_frames(
 def _expectation(check: Check, retired: Sequence[str]) -> Any:
     import great_expectations.expectations as kinds  # noqa: PLC0415 - see check_frames
 
-    arguments = dict(check.arguments)
+    arguments = check.resolved_arguments
     if "column_set" in arguments:
         arguments["column_set"] = [*arguments["column_set"], *retired]
     kind = getattr(kinds, "".join(part.capitalize() for part in check.type.split("_")))

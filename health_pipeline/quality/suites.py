@@ -56,6 +56,16 @@ class Check:
         """`suite.name`."""
         return f"{self.suite}.{self.name}"
 
+    @property
+    def resolved_arguments(self) -> dict[str, Any]:
+        """The arguments, with what the mart contract says in place of the word `contract`."""
+        filled = dict(self.arguments)
+        if filled.get("column_set") == CONTRACT:
+            filled["column_set"] = list(mart_tables()[self.suite].column_names)
+        if filled.get("column_list") == CONTRACT:
+            filled["column_list"] = list(mart_tables()[self.suite].key)
+        return filled
+
 
 def load_checks(folder: Path = FOLDER) -> tuple[Check, ...]:
     """Read every suite, in order of file name.
@@ -107,18 +117,9 @@ def _check(path: Path, suite: str, entry: dict[str, Any], runs: tuple[RunKind, .
     if (entry["type"] == SQL_TYPE) != (suite == ACROSS_TABLES):
         raise SuiteError(f"{path}: check {name!r} has type {entry['type']}; queries belong in {ACROSS_TABLES}.yaml.")
     own_runs = _runs(path, entry["runs"]) if "runs" in entry else runs
-    arguments = _with_contract(suite, entry.get("arguments") or {})
+    arguments = entry.get("arguments") or {}
     severity = cast(Severity, entry["severity"])
     return Check(suite, entry["name"], entry["type"], arguments, severity, entry["reason"], own_runs)
-
-
-def _with_contract(suite: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    filled = dict(arguments)
-    if filled.get("column_set") == CONTRACT:
-        filled["column_set"] = list(mart_tables()[suite].column_names)
-    if filled.get("column_list") == CONTRACT:
-        filled["column_list"] = list(mart_tables()[suite].key)
-    return filled
 
 
 def _definition(check: Check, folder: Path) -> str:
