@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,8 @@ incidents_app = typer.Typer(help="Refused publications and who looks after them.
 app.add_typer(loads_app, name="loads")
 app.add_typer(policy_app, name="policy")
 app.add_typer(incidents_app, name="incidents")
-out = Console(soft_wrap=True, highlight=False)
+# Bound to the terminal as it is now: a run sends what dbt prints elsewhere.
+out = Console(soft_wrap=True, highlight=False, file=sys.stdout)
 
 WeekOption = Annotated[str, typer.Option("--week", help="The Monday a week starts, YYYY-MM-DD.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address. It is recorded.")]

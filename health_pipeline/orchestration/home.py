@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from health_pipeline.orchestration.history_storage import ease_history_writes
 from health_pipeline.settings import REPOSITORY, Settings
 
 NO_TELEMETRY = {
@@ -25,6 +26,7 @@ def prepare_home(settings: Settings) -> None:
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ["HEALTH_HOME"] = str(settings.home)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    ease_history_writes(settings.dagster_home)
     shutil.copyfile(REPOSITORY / "dagster.yaml", settings.dagster_home / "dagster.yaml")
 
 

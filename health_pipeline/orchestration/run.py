@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,13 +90,17 @@ def _run(
     load_company(settings.policy)
     with dagster_instance(settings) as instance:
         job = build_definitions(settings).resolve_job_def(job_name)
-        result = job.execute_in_process(
-            instance=instance,
-            tags=dict(tags),
-            partition_key=partition_key,
-            raise_on_error=False,
-            run_config={"ops": dict(ops), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        log = settings.home / "logs" / f"{job_name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # dbt's own lines go to a file: the terminal shows what the rooms say.
+        with log.open("a", encoding="utf-8") as lines, redirect_stdout(lines):
+            result = job.execute_in_process(
+                instance=instance,
+                tags=dict(tags),
+                partition_key=partition_key,
+                raise_on_error=False,
+                run_config={"ops": dict(ops), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
         if not result.success:
             failures = [event for event in result.all_events if event.is_step_failure]
             reason = first_reason(failures[0]) if failures else "the run stopped before its first step"

@@ -1,9 +1,14 @@
 """Failed runs and failed checks reach the notifier."""
 
+import re
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from health_pipeline.orchestration.resources import Notifier
+
+# Dagster puts the exception's class before its message; the sentence is for people.
+_CLASS_NAME = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Failure): ")
 
 
 def build_sensors(jobs: list[UnresolvedAssetJobDefinition]) -> list[dg.SensorDefinition]:
@@ -56,4 +61,5 @@ def first_reason(event: dg.DagsterEvent) -> str:
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else str(event.message)
+    text = error.message.strip() if error is not None else str(event.message)
+    return _CLASS_NAME.sub("", text)
