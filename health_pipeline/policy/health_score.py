@@ -76,7 +76,7 @@ class Measure(PolicyModel):
         for (raw, value), (next_raw, next_value) in pairwise(self.curve):
             if next_raw == raw:
                 raise ValueError(
-                    f"curve gives the raw value {raw:g} {value:g} and {next_value:g} points; keep one of them"
+                    f"curve gives the raw value {raw:g} both {value:g} and {next_value:g} points; keep one of them"
                 )
             if next_raw < raw:
                 raise ValueError(f"curve is not ordered: {next_raw:g} follows {raw:g}; order by raw value")

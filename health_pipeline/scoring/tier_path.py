@@ -63,10 +63,10 @@ class TierStep:
 
 @dataclass(frozen=True)
 class _Crossing:
-    """Where the path starts this week, where score and cap would put it, and the cap; shape (n,) each."""
+    """Where the path starts this week, where the score would put it, and the cap; shape (n,) each."""
 
     start: Codes
-    candidate: Codes
+    score_tier: Codes
     cap: Codes
 
 
@@ -83,7 +83,7 @@ def step_tiers(
 
     Precedence: decisive fact, coverage floor, outcome cap, then hysteresis over what the score gives. A
     crossing holds when it is seen in two consecutive scored weeks, or at once as far as the score goes beyond
-    the margin. A crossing that is undone by putting one measure back to its reference does not count.
+    the margin. A boundary that one single measure crosses alone is not crossed.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def step_tiers(
     has_path = (before.tier >= 0) & (before.tier != NOT_SCORED)
     start = np.where(has_path, np.minimum(before.tier, HEALTHY), candidate)
 
-    crosses = is_scored & (candidate != start)
-    path = _Crossing(start, candidate, cap)
+    crosses = is_scored & (score_tier != start)
+    path = _Crossing(start, score_tier, cap)
     held = _without_single_measures(scorer, judged, path, np.flatnonzero(crosses), before.reference)
     moved = _moved(policy, score, path, held, before.pending)
     base = np.minimum(moved, cap)
@@ -168,24 +168,36 @@ def _moved(policy: HealthScorePolicy, score: Floats, path: _Crossing, held: Code
 def _without_single_measures(
     scorer: HealthScorer, judged: Judged, path: _Crossing, rows: Codes, reference: Floats
 ) -> Codes:
-    """The candidate, taken back to where putting any one measure back to its reference would leave it."""
-    held = path.candidate.copy()
+    """What the score gives, stopped before the first boundary that one measure crosses alone.
+
+    A measure crosses alone where its own change since the reference is enough to cross, and the crossing is gone
+    without it. Two measures that only cross together do cross.
+    """
+    held = path.score_tier.copy()
     rows = rows[~np.isnan(reference[rows]).all(axis=1)]
     now, then = judged.curve_values[rows], reference[rows]
     which, column = np.nonzero((now != then) & ~(np.isnan(now) & np.isnan(then)))
-    if len(which):
-        reverted = now[which]
-        reverted[np.arange(len(which)), column] = then[which, column]
-        target = rows[which]
-        weighed = scorer.weigh(reverted, judged.statuses[target], judged.scorecards[target])
-        tiers = np.minimum(band_of(scorer.policy_, weighed.score), _cap(scorer, weighed))
-        # Without that measure nothing is measured: it alone gives the tier.
-        tiers = np.where(np.isnan(weighed.score), path.start[target], tiers)
-        falls = path.candidate[target] < path.start[target]
-        np.maximum.at(held, target[falls], tiers[falls])
-        np.minimum.at(held, target[~falls], tiers[~falls])
-    low, high = np.minimum(path.start, path.candidate), np.maximum(path.start, path.candidate)
-    return np.minimum(np.clip(held, low, high), path.cap)
+    target, pair = rows[which], (np.arange(len(which)), column)
+    without, alone = now[which], then[which]
+    without[pair], alone[pair] = then[which, column], now[which, column]
+    start, goal = path.start[target], path.score_tier[target]
+    tier_without = _tier_of_values(scorer, judged, without, target)
+    tier_alone = _tier_of_values(scorer, judged, alone, target)
+    for tier in (WATCH, HEALTHY):
+        # The boundary between `tier` and the one below it.
+        falls = (goal < tier) & (tier <= start)
+        rises = (start < tier) & (tier <= goal)
+        gone = tier_without == NO_TIER
+        stops_fall = falls & (tier_alone < tier) & (tier_alone != NO_TIER) & ((tier_without >= tier) | gone)
+        stops_rise = rises & (tier_alone >= tier) & ((tier_without < tier) | gone)
+        np.maximum.at(held, target[stops_fall], tier)
+        np.minimum.at(held, target[stops_rise], tier - 1)
+    return np.minimum(held, path.cap)
+
+
+def _tier_of_values(scorer: HealthScorer, judged: Judged, curve_values: Floats, rows: Codes) -> Codes:
+    score = scorer.weigh(curve_values, judged.statuses[rows], judged.scorecards[rows]).score
+    return np.where(np.isnan(score), NO_TIER, band_of(scorer.policy_, score))
 
 
 def _expand(

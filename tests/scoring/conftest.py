@@ -17,7 +17,7 @@ from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import HealthScorePolicy, load_health_score
-from health_pipeline.scoring.weekly import PreviousWeek
+from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, score_weeks
 
 FIRST = Week(date(2026, 8, 10))
 
@@ -159,6 +159,55 @@ def no_segments() -> pd.DataFrame:
     return pd.DataFrame(columns=["account_id", "week", "segment", "segment_model_id"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def features() -> Callable[[Sequence[dict[str, Any]]], pa.Table]:
     return feature_table
+
+
+@pytest.fixture(scope="session")
+def one_account() -> Callable[..., pa.Table]:
+    return weeks_of
+
+
+@pytest.fixture(scope="session")
+def drifting() -> Callable[..., pa.Table]:
+    return random_features
+
+
+@pytest.fixture(scope="session")
+def first_week() -> Week:
+    return FIRST
+
+
+@pytest.fixture
+def score(
+    policy: Document[HealthScorePolicy],
+    company: Document[CompanyPolicy],
+    no_segments: pd.DataFrame,
+    nothing_before: PreviousWeek,
+) -> Callable[..., ScoredWeeks]:
+    """Score every week of the features, from nothing unless told otherwise."""
+
+    def run(table: pa.Table, **given: Any) -> ScoredWeeks:
+        weeks = [Week(monday) for monday in sorted(set(table["week"].to_pylist()))]
+        arguments = {
+            "segments": no_segments,
+            "policy": policy,
+            "company": company,
+            "weeks": weeks,
+            "previous": nothing_before,
+        }
+        return score_weeks(table, **(arguments | given))
+
+    return run
+
+
+@pytest.fixture
+def changed(policy: Document[HealthScorePolicy]) -> Callable[..., Document[HealthScorePolicy]]:
+    """The built-in policy with some top keys replaced, under another hash."""
+
+    def change(**keys: Any) -> Document[HealthScorePolicy]:
+        plain = policy.model.model_dump(by_alias=True) | keys
+        return Document("health_score", policy.path, HealthScorePolicy.model_validate(plain), repr(sorted(keys)))
+
+    return change
