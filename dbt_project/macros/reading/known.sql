@@ -22,7 +22,7 @@
         on
             events.{{ occurred_at }} < weeks.as_of_at
             {%- if days is not none %}
-            and events.{{ occurred_at }} >= {{ plus_days('weeks.as_of_at', -days) }}
+            and events.{{ occurred_at }} >= {{ plus_days('weeks.as_of_at', '-' ~ days) }}
             {%- endif %}
             and events.available_at <= weeks.known_at
     inner join {{ links }} as links

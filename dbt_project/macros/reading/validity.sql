@@ -7,7 +7,7 @@
 
 {# In the n days before as_of_at, half-open: [as_of_at - n days, as_of_at). #}
 {% macro in_window(moment, as_of_at, days) -%}
-    ({{ moment }} >= {{ plus_days(as_of_at, -days) }} and {{ moment }} < {{ as_of_at }})
+    ({{ moment }} >= {{ plus_days(as_of_at, '-' ~ days) }} and {{ moment }} < {{ as_of_at }})
 {%- endmacro %}
 
 {#

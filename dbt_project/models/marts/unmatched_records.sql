@@ -1,5 +1,6 @@
 {{ config(materialized='table') }}
 {#- Per table: the model, when a record could first be known, and how records are told apart. -#}
+{%- set reporting = "'" ~ var('reporting_currency') ~ "'" -%}
 {%- set versions = {
     'crm_contact': 'contact_id', 'crm_opportunity': 'opportunity_id', 'billing_subscription': 'subscription_id',
     'billing_invoice': 'invoice_id', 'support_ticket': 'ticket_id', 'cs_goal': 'goal_id', 'pm_project': 'project_id',
@@ -96,7 +97,7 @@ recurring as (
         subscriptions.source_system,
         subscriptions.source_instance,
         coalesce(subscriptions.source_account_id, '') as source_account_id,
-        sum({{ converted('subscriptions.arr', 'subscriptions.currency', "'" ~ var('reporting_currency') ~ "'", 'rates.rate', '1.0') }}) as amount
+        sum({{ converted('subscriptions.arr', 'subscriptions.currency', reporting, 'rates.rate', '1.0') }}) as amount
     from newest
     inner join {{ ref('int_billing_subscription_versions') }} as subscriptions on {{ valid_at('subscriptions', 'newest.known_at') }}
     left join {{ ref('int_currency_rates_weekly') }} as rates
@@ -115,7 +116,7 @@ invoiced as (
         invoices.source_system,
         invoices.source_instance,
         coalesce(invoices.source_account_id, '') as source_account_id,
-        sum({{ converted('invoices.total', 'invoices.currency', "'" ~ var('reporting_currency') ~ "'", 'rates.rate', '1.0') }}) as amount
+        sum({{ converted('invoices.total', 'invoices.currency', reporting, 'rates.rate', '1.0') }}) as amount
     from newest
     inner join {{ ref('int_billing_invoice_versions') }} as invoices on {{ valid_at('invoices', 'newest.known_at') }}
     left join {{ ref('int_currency_rates_weekly') }} as rates
@@ -164,9 +165,3 @@ left join invoiced
         unlinked.source_system = invoiced.source_system
         and unlinked.source_instance = invoiced.source_instance
         and unlinked.source_account_id = invoiced.source_account_id
-order by
-    revenue_at_stake desc nulls last,
-    records desc nulls last,
-    source_system asc nulls last,
-    source_instance asc nulls last,
-    source_account_id asc nulls last

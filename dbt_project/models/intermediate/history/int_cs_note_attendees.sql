@@ -12,7 +12,7 @@ with notes as (
     where
         attendee_emails is not null
         {% if is_incremental() -%}
-        and load_id in (select load_id from {{ source('landing', 'source_load') }} where is_pending)
+        and {{ of_pending_loads(source('landing', 'source_load')) }}
         {%- endif %}
 
 ),

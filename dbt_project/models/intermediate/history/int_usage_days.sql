@@ -13,7 +13,7 @@ with events as (
     where
         not is_deleted
         {% if is_incremental() -%}
-        and load_id in (select load_id from {{ source('landing', 'source_load') }} where is_pending)
+        and {{ of_pending_loads(source('landing', 'source_load')) }}
         {%- endif %}
 
 ),
@@ -35,7 +35,7 @@ roll_ups as (
     where
         not is_deleted
         {% if is_incremental() -%}
-        and load_id in (select load_id from {{ source('landing', 'source_load') }} where is_pending)
+        and {{ of_pending_loads(source('landing', 'source_load')) }}
         {%- endif %}
 
 )

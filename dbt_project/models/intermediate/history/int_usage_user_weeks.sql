@@ -14,7 +14,7 @@ with events as (
         group_id is not null
         and not is_deleted
         {% if is_incremental() -%}
-        and load_id in (select load_id from {{ source('landing', 'source_load') }} where is_pending)
+        and {{ of_pending_loads(source('landing', 'source_load')) }}
         {%- endif %}
 
 )

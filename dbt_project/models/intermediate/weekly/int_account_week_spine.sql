@@ -82,18 +82,16 @@ account_sources as (
     select
         links.week,
         links.account_id,
-        {% for domain, parts in domain_sources().items() -%}
-        {{ any_true("sources.source_kind in ('" ~ parts['kinds'] | join("', '") ~ "')") }} as knows_{{ domain }},
-        max(case
-            when
-                sources.source_kind in ('{{ parts['kinds'] | join("', '") }}')
-                and sources.table_name in ('{{ parts['tables'] | join("', '") }}')
-                then sources.newest_fact_at
-        end) as {{ domain }}_feed_at,
-        {% endfor -%}
-        {% for table in counted_tables() -%}
-        {{ any_true("sources.table_name = '" ~ table ~ "'") }} as is_{{ table }}_connected{{ ',' if not loop.last }}
+        {% for domain, parts in domain_sources().items() %}
+        {% set of_kinds = "sources.source_kind in ('" ~ parts['kinds'] | join("', '") ~ "')" %}
+        {% set of_tables = "sources.table_name in ('" ~ parts['tables'] | join("', '") ~ "')" %}
+        {{ any_true(of_kinds) }} as knows_{{ domain }},
+        max(case when {{ of_kinds }} and {{ of_tables }} then sources.newest_fact_at end) as {{ domain }}_feed_at,
         {% endfor %}
+        {% for table in counted_tables() %}
+        {{ any_true("sources.table_name = '" ~ table ~ "'") }} as is_{{ table }}_connected,
+        {% endfor %}
+        cast(count(distinct sources.source_kind) as bigint) as source_kinds
     from {{ ref('int_account_links_weekly') }} as links
     inner join {{ ref('int_sources_weekly') }} as sources
         on
@@ -109,14 +107,15 @@ select
     weeks.week,
     weeks.as_of_at,
     weeks.known_at,
-    subscription_weeks.week is not null as is_subscription_connected,
-    {% for domain in domain_sources() -%}
+    {% for domain in domain_sources() %}
     coalesce(account_sources.knows_{{ domain }}, false) as knows_{{ domain }},
     account_sources.{{ domain }}_feed_at,
-    {% endfor -%}
-    {% for table in counted_tables() -%}
-    coalesce(account_sources.is_{{ table }}_connected, false) as is_{{ table }}_connected{{ ',' if not loop.last }}
     {% endfor %}
+    {% for table in counted_tables() %}
+    coalesce(account_sources.is_{{ table }}_connected, false) as is_{{ table }}_connected,
+    {% endfor %}
+    coalesce(account_sources.source_kinds, 0) as source_kinds,
+    subscription_weeks.week is not null as is_subscription_connected
 from live
 inner join {{ ref('int_week_spine') }} as weeks on live.week = weeks.week
 left join subscription_weeks on live.week = subscription_weeks.week

@@ -23,7 +23,10 @@ goals as (
     select
         *,
         achieved_then_at is not null or (achieved_at is null and coalesce(status, '') = 'achieved') as is_achieved,
-        case when status = 'achieved' and achieved_at is not null and achieved_then_at is null then 'on_track' else status end as status_then
+        case
+            when status = 'achieved' and achieved_at is not null and achieved_then_at is null then 'on_track'
+            else status
+        end as status_then
     from dated_goals
 
 ),

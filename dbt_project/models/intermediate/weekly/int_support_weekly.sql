@@ -89,38 +89,58 @@ measured as (
 
 ),
 
-answered_tickets as (
+own_answers as (
 
-    -- an answer that names its ticket only counts for the ticket's account
+    {{ known_events(weeks, links, ref('int_survey_response'), 'responded_at', 91) }}
+
+),
+
+-- An answer that names only its ticket counts for the account the ticket was known to be of then.
+ticket_answers as (
+
     select
-        answers.source_system,
-        answers.source_instance,
-        answers.response_id,
+        tickets.week,
+        tickets.account_id,
+        answers.survey_type,
         answers.score,
         answers.scale_min,
         answers.scale_max,
-        answers.responded_at,
-        answers.available_at,
-        answers.is_deleted,
-        coalesce(answers.source_account_id, tickets.source_account_id) as source_account_id
-    from {{ ref('int_survey_response') }} as answers
-    left join (
-        select source_system, source_instance, ticket_id, max(source_account_id) as source_account_id
-        from {{ ref('int_support_ticket_versions') }}
-        where valid_to is null and not is_deleted
-        group by source_system, source_instance, ticket_id
-    ) as tickets
+        answers.responded_at
+    from known_tickets as tickets
+    inner join {{ ref('int_survey_response') }} as answers
         on
-            answers.source_system = tickets.source_system
-            and answers.source_instance = tickets.source_instance
-            and answers.ticket_id = tickets.ticket_id
-    where answers.survey_type = 'csat'
+            tickets.source_system = answers.source_system
+            and tickets.source_instance = answers.source_instance
+            and tickets.ticket_id = answers.ticket_id
+    where
+        answers.source_account_id is null
+        and not answers.is_deleted
+        and answers.available_at <= tickets.known_at
+        and {{ in_window('answers.responded_at', 'tickets.as_of_at', 91) }}
 
 ),
 
 answers as (
 
-    {{ known_events(weeks, links, 'answered_tickets', 'responded_at', 91) }}
+    select
+        week,
+        account_id,
+        survey_type,
+        score,
+        scale_min,
+        scale_max,
+        responded_at
+    from own_answers
+    union all
+    select
+        week,
+        account_id,
+        survey_type,
+        score,
+        scale_min,
+        scale_max,
+        responded_at
+    from ticket_answers
 
 ),
 
@@ -132,6 +152,7 @@ placed as (
         responded_at,
         case when scale_max > scale_min then 1.0 * (score - scale_min) / (scale_max - scale_min) end as place
     from answers
+    where survey_type = 'csat'
 
 ),
 
