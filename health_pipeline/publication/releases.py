@@ -283,7 +283,9 @@ def rollback(settings: Settings, to_release: str, reason: str, by: str, at: date
         target = load_release(settings, to_release)
         link = settings.published / "current"
         replaced = link.readlink().name if link.is_symlink() else None
-        if replaced == to_release:
+        events = read_history(settings)
+        # A damaged release may wait to become current: going back to what still is current calls it off.
+        if replaced == to_release and events and events[-1].release == to_release:
             raise PublicationError(f"Release {to_release} is current already; there is nothing to roll back.")
         if problems := damages(target):
             raise DamagedReleaseError(

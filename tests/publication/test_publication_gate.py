@@ -466,6 +466,10 @@ def test_a_damaged_release_is_not_finished_but_rolled_back(published: Settings) 
     with pytest.raises(PublicationError, match="was about to become current and is damaged"):
         clean_scratch(published)
     assert current_release(published) == first
+    rollback(published, first.name, "the disk was full", "ana@example.com", built_at(WEEK))
+    clean_scratch(published)
+    assert current_release(published) == first
+    assert publish_weeks(published, [WEEK]).sequence == 4
 
 
 def test_a_manifest_changed_after_the_audit_is_refused(published: Settings) -> None:

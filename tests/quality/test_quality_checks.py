@@ -90,7 +90,8 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         {"week": "2026-10-19"},
     ),
     "account_count_holds": (
-        f"delete from account_health_weekly where {NEWEST} and account_id = 'a0001'",
+        "insert into account_health_weekly by name select * exclude (n) replace (account_id || n as account_id) "
+        "from account_health_weekly, range(10) as numbers(n) where week = date '2026-10-26'",
         {"week": "2026-11-02"},
     ),
     "no_prediction_columns": (
