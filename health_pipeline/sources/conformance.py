@@ -261,10 +261,11 @@ def _create_relation(delivery: _Delivery, relation: str, kind: Literal["table", 
             parts.append(f"cast({default or 'null'} as {DUCKDB_TYPES[column.type]}) as {name}")
             continue
         typed = delivery.typed(column)
-        parts.append(f"{f'coalesce({typed}, {default})' if default else typed} as {name}")
+        given = given_expression(column, delivery.schema.field(column.name).type)
+        value = f"case when {given} is null then {default} else {typed} end" if default else typed
+        parts.append(f"{value} as {name}")
         can_fail = cast_can_fail(column, delivery.schema.field(column.name).type)
         if can_fail or column.vocabulary:
-            given = given_expression(column, delivery.schema.field(column.name).type)
             parts.append(f"{given} as {quote('_raw_' + column.name)}")
         if can_fail:
             fallible.append(column)
@@ -375,8 +376,8 @@ def _vocabulary_warnings(delivery: _Delivery, found: dict[str, Any]) -> list[str
             hint = f", closest is {near!r}" if near else ""
             word = shown(found[f"word {column.name}"])
             warnings.append(
-                f"{delivery.where}: {count:,} rows of column {column.name} hold words the contract does not know, such as "
-                f"{word} (it knows {', '.join(column.vocabulary)}{hint}); they became {becomes}."
+                f"{delivery.where}: {count:,} rows of column {column.name} hold words the contract does not know, such "
+                f"as {word} (it knows {', '.join(column.vocabulary)}{hint}); they became {becomes}."
             )
     return warnings
 

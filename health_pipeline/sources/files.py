@@ -91,10 +91,10 @@ def load_files(
 
 def _own_inputs(plan: Mapping) -> dict[str, InputFiles]:
     return {
-        _input_name(source, table): files
+        _input_name(source, table): table.files
         for source in plan.sources
         for table in source.tables
-        if (files := table.own_files) is not None
+        if table.files is not None
     }
 
 
@@ -177,7 +177,14 @@ def _write(con: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
 def _mapping_error(
     con: duckdb.DuckDBPyConnection, mapping: Path, table: TableMapping, relation: str, error: duckdb.Error
 ) -> MappingError:
-    """Name the column of the select that fails, by trying each alone."""
+    """Name the part of the mapping that fails, by trying each alone."""
+    if table.where:
+        try:
+            con.execute(f"select count(*) from {relation} where {table.where}")
+        except duckdb.Error as own:
+            return MappingError(
+                f"{mapping}: table {table.table}, where ({table.where}): {_explained(con, own, relation)}."
+            )
     for name, expression in (table.select or {}).items():
         where = f" where {table.where}" if table.where else ""
         group = f" group by {table.group_by}" if table.group_by else ""

@@ -82,7 +82,7 @@ def check_whole(path: Path, files: InputFiles) -> None:
 def _check_text(path: Path, files: InputFiles, kind: FileFormat) -> None:
     lines, last = 0, b""
     try:
-        with _open(path) as stream:
+        with open_bytes(path) as stream:
             while chunk := stream.read(_CHUNK):
                 lines += chunk.count(b"\n")
                 last = (last + chunk)[-4:]
@@ -109,7 +109,7 @@ def _check_text(path: Path, files: InputFiles, kind: FileFormat) -> None:
 
 def _check_json(path: Path) -> None:
     """A file of one document must parse; in a file of lines, the last line must."""
-    with _open(path) as stream:
+    with open_bytes(path) as stream:
         text = stream.read().decode("utf-8", errors="replace").strip()
     last_line = text.rsplit("\n", 1)[-1]
     try:
@@ -125,5 +125,6 @@ def _check_json(path: Path) -> None:
         raise BrokenFileError(path, f"is not whole JSON ({error.msg}); deliver it again.") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
+    """The bytes of a text file, unpacked where it is packed."""
     return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")

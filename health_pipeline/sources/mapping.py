@@ -65,12 +65,17 @@ class TableMapping(_Part):
 
     table: str
     from_: str | None = Field(default=None, alias="from")
-    files: InputFiles | str | None = None
+    files: InputFiles | None = None
     select: dict[str, str] | None = None
     query: str | None = None
     where: str | None = None
     group_by: str | None = None
     is_complete: bool = False
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _a_pattern_is_files(cls, files: object) -> object:
+        return {"files": files} if isinstance(files, str) else files
 
     @field_validator("select", mode="before")
     @classmethod
@@ -92,11 +97,6 @@ class TableMapping(_Part):
             raise ValueError(f"{self.table} needs either from (an input or view) or files (a pattern)")
         return self
 
-    @property
-    def own_files(self) -> InputFiles | None:
-        """The table's own files, where it names some."""
-        return InputFiles(files=self.files) if isinstance(self.files, str) else self.files
-
 
 class SourceMapping(_Part):
     """One source system of one kind and its tables; a table of the kind that is not named is empty."""
@@ -106,7 +106,7 @@ class SourceMapping(_Part):
     instance: str = "default"
     modes: tuple[LoadMode, ...] = ("historical", "incremental")
     latency_hours: int | None = Field(default=None, ge=0)
-    tables: tuple[TableMapping, ...] = Field(min_length=1)
+    tables: tuple[TableMapping, ...]
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -118,6 +118,8 @@ class SourceMapping(_Part):
     @model_validator(mode="after")
     def _keeps_the_contract(self) -> Self:
         tables = {name: table for name, table in landing_tables().items() if self.kind in table.kinds}
+        if not self.tables:
+            raise ValueError(f"tables names none; a {self.kind} source has {', '.join(tables)}")
         named = [mapped.table for mapped in self.tables]
         for mapped in self.tables:
             if mapped.table not in tables:
@@ -156,10 +158,12 @@ class Mapping(_Part):
 
     inputs: dict[str, InputFiles] = Field(default_factory=dict)
     views: dict[str, str] = Field(default_factory=dict)
-    sources: tuple[SourceMapping, ...] = Field(min_length=1)
+    sources: tuple[SourceMapping, ...]
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
+        if not self.sources:
+            raise ValueError("sources names none; name what the files hold, one entry per source system")
         names = [*self.inputs, *self.views]
         for name in names:
             if not name.isidentifier() or names.count(name) > 1:

@@ -13,9 +13,12 @@ import pyarrow as pa
 
 from health_pipeline.sources.casts import quote, text_literal
 from health_pipeline.sources.conformance import ROW_ORIGIN
-from health_pipeline.sources.integrity import BrokenFileError, check_whole, format_of
+from health_pipeline.sources.integrity import BrokenFileError, check_whole, format_of, open_bytes
 from health_pipeline.sources.mapping import InputFiles, MappingError
 from health_pipeline.sources.sentences import closest, first_line
+
+_DELIMITERS = (",", ";", "\t", "|")
+_HEADER_BYTES = 1 << 20
 
 
 def find_files(files: InputFiles, data: Path) -> list[Path]:
@@ -89,12 +92,20 @@ def _reader(con: duckdb.DuckDBPyConnection, name: str, path: Path, files: InputF
     if kind == "excel":
         con.register(f"excel_{name}", _excel_table(path, files.sheet))
         return quote(f"excel_{name}")
-    options = ["header = true", "all_varchar = true", "sample_size = -1", "null_padding = false"]
-    if files.encoding != "utf-8":
-        options.append(f"encoding = {text_literal(files.encoding)}")
-    if files.delimiter is not None:
-        options.append(f"delim = {text_literal(files.delimiter)}")
-    return f"read_csv({file}, {', '.join(options)})"
+    delimiter = files.delimiter or delimiter_of(path, files.encoding)
+    options = (
+        "header = true, all_varchar = true, sample_size = -1, strict_mode = true, null_padding = false, skip = 0, "
+        f"quote = '\"', escape = '\"', delim = {text_literal(delimiter)}, encoding = {text_literal(files.encoding)}"
+    )
+    return f"read_csv({file}, {options})"
+
+
+def delimiter_of(path: Path, encoding: str) -> str:
+    """The delimiter of a CSV file, told from its header alone: a broken line further down must not sway it."""
+    with open_bytes(path) as stream:
+        header = stream.readline(_HEADER_BYTES).decode(encoding, errors="replace")
+    outside_quotes = "".join(header.split('"')[::2])
+    return max(_DELIMITERS, key=outside_quotes.count)
 
 
 def _excel_table(path: Path, sheet: str | None) -> pa.Table:
