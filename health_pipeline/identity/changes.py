@@ -180,8 +180,9 @@ def _of_one_record(
             external or None, normalise_domain(domain) or normalise_domain(website), name, bool(is_deleted)
         )
         yield Change(attributes_at, sequence, source, record_id, attributes)
-        # an older state that was delivered late: the record was there then
-        if gone and attributes_at < made[sequence][1] and not is_deleted:
+        # an older state, delivered after the record had gone: it is there again from that load on
+        is_back = any(earlier < sequence for earlier, _ in gone)
+        if is_back and attributes_at < made[sequence][1] and not is_deleted:
             yield Change(made[sequence][1], sequence, source, record_id)
     for sequence, at in gone:
         yield Change(at, sequence, source, record_id, is_gone=True)

@@ -81,9 +81,7 @@ def _keys(table: pa.Table) -> list[RecordKey]:
     return [(kind, system, instance, record) for kind, system, instance, record in zip(*columns, strict=True)]
 
 
-def _rate(
-    kind: str, known: set[RecordKey], matched: set[RecordKey], revenue: Mapping[RecordKey, Decimal]
-) -> MatchRate:
+def _rate(kind: str, known: set[RecordKey], matched: set[RecordKey], revenue: Mapping[RecordKey, Decimal]) -> MatchRate:
     of_kind = {key for key in known if kind in ("all", key[0])}
     hit = of_kind & matched
     nothing = Decimal("0.00")

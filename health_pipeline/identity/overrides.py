@@ -101,9 +101,7 @@ class Override(PolicyModel):
         if self.account_id == NEW_ACCOUNT:
             return account_id_of(*self.record)
         if self.anchor is not None:
-            return account_id_of(
-                self.anchor.source_system, self.anchor.source_instance, self.anchor.source_account_id
-            )
+            return account_id_of(self.anchor.source_system, self.anchor.source_instance, self.anchor.source_account_id)
         assert self.account_id is not None
         return self.account_id
 
@@ -147,9 +145,7 @@ class Overrides(PolicyModel):
         twice = Counter((entry.record, entry.effective_from) for entry in self.overrides)
         for ((system, instance, record), moment), count in twice.items():
             if count > 1:
-                raise ValueError(
-                    f"{system}/{instance}/{record} is decided {count} times from {moment}; keep one"
-                )
+                raise ValueError(f"{system}/{instance}/{record} is decided {count} times from {moment}; keep one")
         into: dict[str, str] = {}
         for merge in self.merges:
             if merge.account_id in into:
@@ -208,9 +204,7 @@ def _read_csv(path: Path) -> Overrides:
         reader = csv.DictReader(handle)
         header = tuple(reader.fieldnames or ())
         if unknown := sorted(set(header) - set(CSV_COLUMNS)):
-            raise PolicyError(
-                f"{path} has an unknown column {unknown[0]!r}; the columns are {', '.join(CSV_COLUMNS)}."
-            )
+            raise PolicyError(f"{path} has an unknown column {unknown[0]!r}; the columns are {', '.join(CSV_COLUMNS)}.")
         overrides: list[Override] = []
         merges: list[Merge] = []
         for number, row in enumerate(reader, start=2):
