@@ -33,29 +33,33 @@ def mart_table(name: str) -> MartTable:
     return table
 
 
-def read_mart(settings: Settings, name: str, weeks: Sequence[Week] | None = None) -> pa.Table:
+def read_mart(
+    settings: Settings,
+    name: str,
+    weeks: Sequence[Week] | None = None,
+    quarters: Sequence[Quarter] | None = None,
+) -> pa.Table:
     """Read a table that dbt or a Python room built, cast to the contract's built columns, ordered by its key.
 
     Parameters
     ----------
     settings : where state lives
     name : a table of the mart contract
-    weeks : only these weeks of a weekly table; None reads all of it
+    weeks, quarters : only these slices of a weekly or quarterly table; None reads all of it
 
     Raises
     ------
     ValueError
-        If there is no such table in the contract, or weeks are asked of a table that has none.
+        If there is no such table in the contract, or slices are asked of a table that has none of the kind.
     FileNotFoundError
         If there is no warehouse yet.
     LookupError
         If the table was not built yet.
     """
     table = mart_table(name)
-    if weeks is not None and table.partition != "week":
-        raise ValueError(f"{name} is partitioned by {table.partition}; read it without weeks.")
+    slices = None if weeks is None and quarters is None else _slices(table, weeks, quarters)
     with open_duckdb(settings.warehouse, read_only=True) as connection:
-        return _read(connection, table, None if weeks is None else [week.monday for week in weeks])
+        return _read(connection, table, slices)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, table: MartTable, slices: Sequence[date] | None) -> pa.Table:
