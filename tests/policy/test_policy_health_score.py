@@ -211,7 +211,7 @@ def test_booleans_of_conditions_read_as_numbers() -> None:
     assert HealthScorePolicy.model_validate(document).decisive[0].value == 1.0
 
 
-@pytest.mark.parametrize(("score", "tier"), [(0, "at_risk"), (49.999, "at_risk"), (50, "watch"), (68, "healthy"),
+@pytest.mark.parametrize(("score", "tier"), [(0, "at_risk"), (59.999, "at_risk"), (60, "watch"), (72, "healthy"),
                                              (100, "healthy")])  # fmt: skip
 def test_every_score_has_one_tier(score: float, tier: str) -> None:
     assert load_health_score(None).model.tier_of(score) == tier

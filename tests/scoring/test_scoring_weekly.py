@@ -242,7 +242,7 @@ def test_an_empty_week_is_a_week(score: Score, features: Rows, one_account: Rows
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"usage_change_share_4w": -0.3}, "falling_trend"),
+        ({"usage_change_share_4w": -0.45}, "falling_trend"),
         ({"engaged_contacts_91d": 1}, "single_threaded"),
         ({"overdue_goals": 2}, "missed_goal"),
         ({"csm_sentiment": 2.0}, "csm_disagrees"),
