@@ -79,7 +79,7 @@ class _Account:
     playbook: Playbook | None
 
 
-def plan_weeks(  # noqa: PLR0917  the tables, then the policies, then what went before
+def plan_weeks(
     health: pa.Table,
     contributions: pa.Table,
     watermelons: pa.Table,
@@ -165,9 +165,7 @@ def _accounts_of_week(
     movements: pa.Table,
     policy: PlaybookPolicy,
 ) -> list[_Account]:
-    weak_inside = dict(
-        zip(watermelons["account_id"].to_pylist(), watermelons["reasons"].to_pylist(), strict=True)
-    )
+    weak_inside = dict(zip(watermelons["account_id"].to_pylist(), watermelons["reasons"].to_pylist(), strict=True))
     moved = {
         row["account_id"]: row["tier_before"]
         for row in movements.select(["account_id", "movement", "tier_before"]).to_pylist()

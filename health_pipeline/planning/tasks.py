@@ -78,6 +78,10 @@ class TaskBook:
             self._put(Task(**row))
         if self._tasks:
             self._seen_through = max(task.last_signal_week for task in self._tasks.values())
+            states = {task.state for task in self._tasks.values()}
+            # Quiet throughout: a later week was seen in which nothing fired.
+            if "quiet" in states and "open" not in states:
+                self._seen_through += _ONE_WEEK
 
     def _put(self, task: Task) -> None:
         key = (task.account_id, task.kind, task.subject)

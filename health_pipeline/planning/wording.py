@@ -64,6 +64,16 @@ def _none_or(count_noun: str, none: str) -> Callable[[float], str]:
     return lambda value: none if round(value) == 0 else counted(value, count_noun)
 
 
+def _ago(happened: str, nothing: str) -> Callable[[float], str]:
+    # Within a week it is something that happened; later it is a silence.
+    def describe(days: float) -> str:
+        if days < 1:
+            return f"{happened} today"
+        return f"{happened} {counted(days, 'day')} ago" if days <= 7 else f"{nothing} for {counted(days, 'day')}"
+
+    return describe
+
+
 # What a feature's value says. One that is not here is described by its name and value: a new measure needs no
 # entry.
 _DESCRIBE: dict[str, Callable[[float], str]] = {
@@ -75,9 +85,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "invoices_91d": lambda v: _none_or("invoice", "no invoice")(v) + " in 91 days",
     "failed_payment_count_28d": lambda v: _none_or("failed payment", "no failed payment")(v) + " in 28 days",
     "overdue_amount": lambda v: "nothing overdue" if v == 0 else f"{v:,.0f} overdue",
-    "max_days_past_due": lambda v: (
-        "no invoice past due" if v == 0 else f"an invoice {counted(v, 'day')} past due"
-    ),
+    "max_days_past_due": lambda v: "no invoice past due" if v == 0 else f"an invoice {counted(v, 'day')} past due",
     "late_payment_share_365d": lambda v: f"{percent(v)} of the invoices paid late in a year",
     "active_users_28d": lambda v: _none_or("active user", "no active user")(v) + " in 28 days",
     "license_utilisation": lambda v: f"{percent(v)} of the licensed seats active",
@@ -87,7 +95,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "usage_depth_28d": lambda v: f"{counted(v, 'event')} per active user in 28 days",
     "usage_change_share_4w": _moved("usage", "on the four weeks before"),
     "features_first_used_28d": lambda v: _none_or("feature", "no feature")(v) + " first used in 28 days",
-    "days_since_last_activity": lambda v: f"no use for {counted(v, 'day')}" if v >= 1 else "used today",
+    "days_since_last_activity": _ago("last used", "no use"),
     "tickets_opened_28d": lambda v: _none_or("ticket", "no ticket")(v) + " in 28 days",
     "tickets_opened_91d": lambda v: _none_or("ticket", "no ticket")(v) + " in 91 days",
     "open_backlog": _none_or("open ticket", "no open ticket"),
@@ -97,7 +105,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "full_resolution_minutes_median_91d": lambda v: f"tickets solved after {duration(v)} (median)",
     "urgent_high_share_91d": lambda v: f"{percent(v)} of the tickets urgent or high",
     "csat_91d": lambda v: f"{percent(v)} good answers on tickets",
-    "days_since_last_two_way_touch": lambda v: f"no two-way touch for {counted(v, 'day')}",
+    "days_since_last_two_way_touch": _ago("last two-way touch", "no two-way touch"),
     "meetings_91d": lambda v: _none_or("meeting", "no meeting")(v) + " in 91 days",
     "engaged_contacts_91d": lambda v: _none_or("engaged contact", "no engaged contact")(v) + " in 91 days",
     "has_active_champion": _yes_no("an active champion", "no active champion"),
@@ -107,7 +115,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "csm_sentiment": lambda v: f"CSM pulse {v:.0f} of 5",
     "goals_on_track_share": lambda v: f"{percent(v)} of the goals on track",
     "overdue_goals": _none_or("overdue goal", "no overdue goal"),
-    "days_since_goal_validated": lambda v: f"no goal validated for {counted(v, 'day')}",
+    "days_since_goal_validated": _ago("last goal validated", "no goal validated"),
     "milestones_overdue_share": lambda v: f"{percent(v)} of the due milestones late",
     "onboarding_complete": _yes_no("onboarding complete", "onboarding not complete"),
     "open_risks": _none_or("open risk", "no open risk"),

@@ -117,7 +117,7 @@ def revenue_at_risk(weeks: Sequence[date], revenue: Mapping[date, float], curren
                 scale=alt.Scale(zero=True, nice=True),
             ),
         )
-        line = base.mark_line(color=_COLOUR["--at-risk"], strokeWidth=2.25, interpolate="monotone")
+        line = base.mark_line(color=_COLOUR["--at-risk"], strokeWidth=2.25)
         dots = base.mark_point(color=_COLOUR["--at-risk"], filled=True, size=26, opacity=1)
         return (line + dots).properties(width=width, height=190)
 

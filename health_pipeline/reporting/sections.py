@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from health_pipeline.planning.wording import (
@@ -138,6 +139,7 @@ def watermelon_table(data: ReleaseData, currency: str) -> Table:
 def unowned_table(data: ReleaseData, currency: str) -> Table:
     """Planned accounts that nobody owns, in plan order."""
     rows = [row for row in data.plan_accounts if row["is_unowned"]]
+    end = data.week + timedelta(weeks=1)
     cells = [
         (
             _account_cell(data, row),
@@ -145,7 +147,7 @@ def unowned_table(data: ReleaseData, currency: str) -> Table:
             Cell(amount(row["arr_reporting"])),
             Cell(row["drivers"] or ""),
             Cell(playbook_words(row["playbook"]), f"approves: {role_words(row['approval_role'])}"),
-            Cell(short_day(row["due_date"])),
+            Cell(short_day(row["due_date"]), tone="bad" if row["due_date"] < end else ""),
         )
         for row in rows
     ]

@@ -124,7 +124,8 @@ def _changed(data: ReleaseData, company: CompanyPolicy) -> str:
     now = sum(row["effective_tier"] == "at_risk" for row in data.health)
     earlier = [r for r in data.trend if r["week"] == data.before and r["effective_tier"] == "at_risk"]
     change = now - sum(row["accounts"] for row in earlier)
-    text = f"At risk: {signed(change)} accounts"
+    accounts = "account" if abs(change) == 1 else "accounts"
+    text = f"{signed(change)} {accounts} at risk" if change else "As many accounts at risk as before"
     revenue = revenue_of([row for row in data.health if row["effective_tier"] == "at_risk"])
     revenue_before = revenue_of(earlier)
     if revenue is not None and revenue_before is not None:

@@ -39,9 +39,7 @@ def table(name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 def health_row(account_id: str, week: Week, tier: str, **more: Any) -> dict[str, Any]:
     """One row of account_health_weekly with everyday values."""
-    score = {"at_risk": 30.0, "watch": 58.0, "healthy": 80.0, "expansion_ready": 92.0, "not_scored": None}[
-        tier
-    ]
+    score = {"at_risk": 30.0, "watch": 58.0, "healthy": 80.0, "expansion_ready": 92.0, "not_scored": None}[tier]
     return {
         "account_id": account_id,
         "week": week.monday,

@@ -65,9 +65,7 @@ def test_playbook_follows_the_weakest_group_and_drivers_are_words(planner):
                 "a", week, "days_since_last_two_way_touch", 62.0, 44.0, measure_group="engagement"
             ),
             planner.contribution_row("a", week, "csat_91d", 0.95, 95.0, measure_group="support"),
-            planner.contribution_row(
-                "b", week, "oldest_open_ticket_days", 70.0, 5.0, measure_group="support"
-            ),
+            planner.contribution_row("b", week, "oldest_open_ticket_days", 70.0, 5.0, measure_group="support"),
         ],
     )
     rows = rows_by_account(plan)
@@ -127,9 +125,7 @@ def test_not_scored_says_what_is_missing_and_never_guesses(planner):
     week = planner.first
     plan = planner.plan(
         [planner.health_row("dark", week, "not_scored", coverage=0.2)],
-        contributions=[
-            planner.contribution_row("dark", week, "csat_91d", None, None, measure_group="support")
-        ],
+        contributions=[planner.contribution_row("dark", week, "csat_91d", None, None, measure_group="support")],
     )
     row = rows_by_account(plan)["dark"]
     assert row["drivers"] == "only 20 % of the weight was measured; missing or stale: support"
@@ -253,9 +249,7 @@ def as_inputs(planner, company):
     health, melons = [], []
     for rows in company:
         for row in rows:
-            facts = {
-                key: value for key, value in row.items() if key not in ("number", "tier", "is_watermelon")
-            }
+            facts = {key: value for key, value in row.items() if key not in ("number", "tier", "is_watermelon")}
             week = planner.first.shift(row["number"])
             account_id = facts.pop("account_id")
             health.append(planner.health_row(account_id, week, row["tier"], **facts))
@@ -266,9 +260,7 @@ def as_inputs(planner, company):
     return {"health": health, "watermelons": melons}
 
 
-CHECKED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+CHECKED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @CHECKED

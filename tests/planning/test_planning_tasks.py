@@ -12,8 +12,7 @@ from health_pipeline.planning.tasks import task_id
 
 def tasks_of(plan):
     return {
-        (row["account_id"], row["kind"], row["subject"], row["episode"]): row
-        for row in plan.review_tasks.to_pylist()
+        (row["account_id"], row["kind"], row["subject"], row["episode"]): row for row in plan.review_tasks.to_pylist()
     }
 
 

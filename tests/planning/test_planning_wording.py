@@ -77,9 +77,7 @@ def test_everything_a_plan_produces_reads_as_a_proposal(planner):
             stage = "onboarding" if name == "go_live" else "established"
             owner = None if name == "meetings" else "ana@example.com"
             health.append(
-                planner.health_row(
-                    account, week, tier, tier_reason=reason, lifecycle_stage=stage, owner_email=owner
-                )
+                planner.health_row(account, week, tier, tier_reason=reason, lifecycle_stage=stage, owner_email=owner)
             )
             contributions.append(
                 planner.contribution_row(
@@ -87,9 +85,7 @@ def test_everything_a_plan_produces_reads_as_a_proposal(planner):
                 )
             )
             if tier == "healthy":
-                melons.append(
-                    {"account_id": account, "week": week.monday, "reasons": "missed_goal,csm_disagrees"}
-                )
+                melons.append({"account_id": account, "week": week.monday, "reasons": "missed_goal,csm_disagrees"})
     plan = planner.plan(health, contributions=contributions, watermelons=melons)
     chosen = {row["playbook"] for row in plan.action_plan_accounts.to_pylist()}
     offered = {p.id for p in load_playbooks(None).model.playbooks if p.is_preselected}

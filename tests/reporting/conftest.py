@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.planning.plan import plan_weeks
 from health_pipeline.policy.capacity import load_capacity
-from health_pipeline.policy.health_score import load_health_score
+from health_pipeline.policy.health_score import Measure, load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
+from health_pipeline.reporting.weekly import write_weekly_report
 from health_pipeline.settings import Settings
 
+RELEASE = "r000012-20261116T064031-9c1185a5"
 NEWEST = Week(date(2026, 11, 9))
 PUBLISHED_AT = datetime(2026, 11, 16, 6, 41, 9)
 FIRST_NAMES = """
@@ -49,6 +52,13 @@ SHAPES = {
     "csm_sentiment": (5, 1),
     "nps_account_90d": (60, -40),
 }
+
+
+@cache
+def measures_by_feature() -> dict[str, tuple[str, Measure]]:
+    """The built-in policy's measures by the feature they read."""
+    measures = load_health_score(None).model.measures
+    return {measure.feature: (name, measure) for name, measure in measures.items()}
 
 
 @dataclass
@@ -215,8 +225,7 @@ class ReleaseBuilder:
 
     @staticmethod
     def _contributions(row: dict[str, Any], value: float, number: int) -> list[dict[str, Any]]:
-        measures = load_health_score(None).model.measures
-        by_feature = {measure.feature: (name, measure) for name, measure in measures.items()}
+        by_feature = measures_by_feature()
         clock = {key: row[key] for key in ("account_id", "week", "as_of_at", "known_at")}
         rows = []
         for order, (feature, (good, bad)) in enumerate(SHAPES.items()):
@@ -380,6 +389,18 @@ class ReleaseBuilder:
         ]
 
 
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release as it comes, built once: tests read it and never write into it."""
+    return ReleaseBuilder(tmp_path_factory.mktemp("releases") / RELEASE).build()
+
+
+@pytest.fixture(scope="session")
+def report(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its report."""
+    return write_weekly_report(Settings(home=tmp_path_factory.mktemp("home")), release)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings whose state folder is this test's own."""
@@ -390,7 +411,7 @@ def settings(tmp_path: Path) -> Settings:
 def builder(tmp_path: Path) -> Iterator[Callable[..., ReleaseBuilder]]:
     """A builder of releases under this test's folder."""
 
-    def make(name: str = "r000012-20261116T064031-9c1185a5", **more: Any) -> ReleaseBuilder:
+    def make(name: str = RELEASE, **more: Any) -> ReleaseBuilder:
         return ReleaseBuilder(tmp_path / "releases" / name, **more)
 
     yield make

@@ -1,0 +1,202 @@
+"""What the weekly report says: the verdict's words, what is left out and said so, whole files, clear refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+
+from health_pipeline.contract.mart import mart_tables
+from health_pipeline.policy.company import load_company
+from health_pipeline.reporting.release_data import NoReportError, read_release
+from health_pipeline.reporting.verdict import verdict
+from health_pipeline.reporting.weekly import render_weekly_report, write_weekly_report
+
+
+def keep(**values):
+    """An edit that sets columns on every row."""
+    return lambda rows: [{**row, **values} for row in rows]
+
+
+def words_of(builder, **edits):
+    data = read_release(builder(edit=edits).build())
+    return data, verdict(data, load_company(None).model)
+
+
+def test_headline_counts_what_the_release_holds(release):
+    data = read_release(release)
+    found = verdict(data, load_company(None).model)
+    at_risk = [row for row in data.health if row["effective_tier"] == "at_risk"]
+    revenue = sum(row["arr_reporting"] for row in at_risk if row["arr_reporting"] is not None)
+    assert len(at_risk) > 2
+    assert found.headline.startswith(f"{len(at_risk)} of {len(data.health)} accounts are at risk, with USD")
+    assert f"{revenue / 1000:,.0f}\N{NO-BREAK SPACE}k" in found.headline
+    labels = [label for label, _ in found.statements]
+    assert labels == ["Needs a decision", "Since last week", "Could not be judged"]
+
+
+def test_what_could_not_be_judged_is_named(release):
+    data = read_release(release)
+    found = verdict(data, load_company(None).model)
+    sentence = dict(found.statements)["Could not be judged"]
+    dark = sum(row["effective_tier"] == "not_scored" for row in data.health)
+    assert sentence.startswith(f"{dark} accounts were not scored")
+    assert "Not connected: projects." in sentence
+    assert "Stale: surveys." in sentence
+    assert "of the source records are matched to an account." in sentence
+
+
+def test_no_account_at_risk_reads_so(builder):
+    _, found = words_of(builder, account_health_weekly=keep(effective_tier="healthy", tier="healthy", score=80.0))
+    assert found.headline == "No account is at risk: 59 of 59 could be judged."
+
+
+def test_nothing_judged_reads_so(builder):
+    _, found = words_of(builder, account_health_weekly=keep(effective_tier="not_scored", score=None, coverage=0.1))
+    assert found.headline == "None of 59 accounts could be judged this week: too little was measured."
+
+
+def test_unknown_revenue_is_not_written_as_zero(builder):
+    data, found = words_of(builder, account_health_weekly=keep(arr_reporting=None, arr=None))
+    assert "USD" not in found.headline
+    text = render_weekly_report(data, load_company(None).model)
+    assert "USD\N{NO-BREAK SPACE}0" not in text
+    assert "Annual revenue of at-risk accounts" not in text
+    assert ">unknown<" in text
+
+
+def test_where_no_source_names_owners_the_headline_says_so(builder):
+    _, found = words_of(builder, account_health_weekly=keep(owner_email=None))
+    assert found.headline.endswith("; no source says who owns them.")
+
+
+def test_first_week_has_nothing_to_compare_with(builder, settings):
+    folder = builder(weeks=1).build()
+    found = verdict(read_release(folder), load_company(None).model)
+    assert dict(found.statements)["Since last week"].startswith("This is the first published week")
+    text = write_weekly_report(settings, folder).read_text()
+    assert "Accounts by tier, week by week" not in text
+    assert "since last week" not in text
+
+
+def test_late_tasks_and_choices_of_a_person_are_counted(release):
+    data = read_release(release)
+    found = dict(verdict(data, load_company(None).model).statements)["Needs a decision"]
+    open_tasks = [task for task in data.tasks if task["state"] == "open"]
+    late = [task for task in open_tasks if task["due_date"] < data.week.replace(day=16)]
+    assert late
+    assert found.startswith(f"{len(open_tasks)} review tasks are open")
+    assert f"{len(late)} past the due date" in found
+
+
+def test_tables_hold_the_release_s_rows(release, report):
+    data = read_release(release)
+    text = report.read_text()
+    for row in data.health:
+        if row["effective_tier"] == "at_risk":
+            assert data.name_of(row) in text
+    for row in data.movements:
+        assert data.name_of(row) in text
+    for fact in (
+        "r000012-20261116T064031-9c1185a5",
+        "9c1185a5c5e9fc54612808977ee8f548",
+        "5d0a7c91be22f014",
+        "v-5f2b7c",
+    ):
+        assert fact in text
+    assert "passed: 148 checks evaluated, 1 warning" in text
+
+
+def test_at_risk_is_ranked_by_revenue(release, report):
+    data = read_release(release)
+    text = report.read_text()
+    section = text[text.index('<section id="at-risk"') : text.index('<section id="weak-inside"')]
+    shown = re.findall(r'<th role="rowheader" scope="row">\s*<span class="text">([^<]+)', section)
+    rows = [row for row in data.health if row["effective_tier"] == "at_risk"]
+    rows.sort(key=lambda row: -(row["arr_reporting"] if row["arr_reporting"] is not None else -1))
+    assert shown == [data.name_of(row) for row in rows]
+
+
+def test_same_release_gives_the_same_report_and_latest_is_it(release, settings):
+    first = write_weekly_report(settings, release)
+    text = first.read_bytes()
+    assert first == settings.reports / "weekly-2026-11-09.html"
+    assert write_weekly_report(settings, release).read_bytes() == text
+    assert (settings.reports / "latest.html").read_bytes() == text
+    assert sorted(path.name for path in settings.reports.iterdir()) == ["latest.html", "weekly-2026-11-09.html"]
+
+
+@dataclass
+class Incident:
+    incident_id: str
+    opened_at: datetime
+    state: str
+    owner_email: str
+    title: str
+
+
+def test_incidents_are_shown_where_they_are_given(release, report, settings):
+    assert "Open data incidents" not in report.read_text()
+    incident = Incident("i1", datetime(2026, 11, 16, 5), "open", "data@example.com", "Usage export is late")
+    text = write_weekly_report(settings, release, [incident]).read_text()
+    assert "Usage export is late" in text
+    assert "No data incident is open." in write_weekly_report(settings, release, []).read_text()
+
+
+def test_company_and_not_applicable_domains_come_from_the_policy(release, settings, tmp_path):
+    document = (load_company(None).path).read_text()
+    document = document.replace("Demo Software Company", "Northwind & Sons")
+    document = document.replace("not_applicable_domains: []", "not_applicable_domains: [usage]")
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "company.yaml").write_text(document)
+    own = settings.model_copy(update={"policy": tmp_path / "policy"})
+    text = write_weekly_report(own, release).read_text()
+    assert "<title>Northwind &amp; Sons: customer health review, 9–15 November 2026</title>" in text
+    assert "Not applicable to this company: usage." in text
+
+
+def test_ten_thousand_accounts_stay_small_and_quick_and_say_what_is_cut(builder, settings):
+    folder = builder(accounts=10_000, weeks=2).build()
+    started = time.monotonic()
+    path = write_weekly_report(settings, folder)
+    elapsed = time.monotonic() - started
+    assert path.stat().st_size < 3_000_000
+    assert elapsed < 20
+    text = path.read_text()
+    total = sum(row["effective_tier"] == "at_risk" for row in read_release(folder).health)
+    assert total > 60
+    assert f"The first 60 of {total:,}, largest revenue first." in text
+    assert "action_plan_accounts_weekly of the published mart" in text
+
+
+def test_a_folder_that_is_no_release_is_refused_in_one_sentence(settings, tmp_path):
+    with pytest.raises(NoReportError, match=r"customer_health\.duckdb is not there; name the folder of a published"):
+        write_weekly_report(settings, tmp_path)
+    assert not settings.reports.exists()
+
+
+def test_a_release_without_a_week_is_refused_in_one_sentence(builder, settings):
+    folder = builder(edit={"account_health_weekly": lambda rows: []}).build()
+    with pytest.raises(NoReportError, match="holds no published week; run `health-pipeline weekly` first"):
+        write_weekly_report(settings, folder)
+
+
+def test_a_release_with_empty_tables_still_reports(builder, settings):
+    names = [name for name in mart_tables() if name != "account_health_weekly"]
+    folder = builder(edit=dict.fromkeys(names, lambda rows: [])).build()
+    (folder / "manifest.json").write_text(json.dumps({"release": "r1"}))
+    text = write_weekly_report(settings, folder).read_text()
+    assert "No account needs a proposal this week." in text
+    assert "no verdict is recorded" in text
+
+
+def test_release_is_opened_read_only_and_left_alone(builder, settings):
+    folder = builder().build()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "customer_health.duckdb").chmod(0o444)
+    write_weekly_report(settings, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
