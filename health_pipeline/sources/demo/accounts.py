@@ -19,6 +19,8 @@ COUNTRIES = ("US", "CA", "GB", "DE", "FR", "NL")
 CURRENCIES = ("USD", "EUR", "GBP")
 INDUSTRIES = ("Software", "Manufacturing", "Logistics", "Healthcare", "Retail", "Financial Services")
 SEGMENTS = ("SMB", "Mid-Market", "Enterprise")
+SEGMENT_SHARES = (0.52, 0.34, 0.14)
+SEGMENT_SEATS = (6, 24, 90)
 _FIRST = (
     "Alder", "Amber", "Aspen", "Birch", "Blue", "Bright", "Cedar", "Clear", "Copper", "Coral", "Crest", "Delta",
     "Ember", "Fern", "Flint", "Forge", "Granite", "Harbor", "Hazel", "Iron", "Juniper", "Lark", "Linden", "Maple",
@@ -128,8 +130,9 @@ def make_accounts(seed: int, customers: int) -> Accounts:
     country = rng.choice(len(COUNTRIES), count, p=[0.62, 0.06, 0.12, 0.1, 0.06, 0.04])
     is_local = rng.random(count) < 0.75
     currency = np.where(is_local & (country >= 3), 1, np.where(is_local & (country == 2), 2, 0))
-    seats = np.clip(np.round(rng.lognormal(np.log(11), 0.7, count)), 3, 120).astype(np.int64)
-    segment = np.digitize(seats, [12, 30])
+    # Three kinds of customer that really differ in size, so that there are segments to be found.
+    segment = rng.choice(len(SEGMENTS), count, p=SEGMENT_SHARES)
+    seats = np.clip(np.round(rng.lognormal(np.log(np.array(SEGMENT_SEATS)[segment]), 0.28)), 3, 200).astype(np.int64)
     employees = np.round(seats * rng.lognormal(np.log(14), 0.6, count)).astype(np.int64) + 5
     owner = rng.integers(0, len(OWNERS), count)
     owner[rng.random(count) < 0.035] = -1
@@ -150,7 +153,7 @@ def make_accounts(seed: int, customers: int) -> Accounts:
         employees=employees,
         annual_revenue=np.round(employees * rng.lognormal(np.log(160_000), 0.4, count), -3),
         seats=seats,
-        price_per_seat=np.round(rng.lognormal(np.log(1_150), 0.3, count), -1),
+        price_per_seat=np.round(rng.lognormal(np.log(1_150), 0.22, count), -1),
         is_monthly=rng.random(count) < np.where(segment == 0, 0.6, 0.3),
         started_at=started_at,
         renewal_at=renewal_at,
