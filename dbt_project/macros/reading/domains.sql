@@ -12,12 +12,18 @@
     }) }}
 {% endmacro %}
 
-{# Tables whose silence means zero only where a source that the account is linked to delivers them. #}
+{# Tables whose silence means zero only where a source that the account is linked to delivers them; a desk's answers are no survey. #}
 {% macro counted_tables() %}
-    {{ return([
-        'billing_subscription', 'billing_invoice', 'billing_payment', 'support_ticket', 'survey_response', 'crm_contact',
-        'cs_note', 'cs_goal', 'pm_milestone', 'risk',
-    ]) }}
+    {{ return({
+        'billing_invoice': ['billing'],
+        'billing_payment': ['billing'],
+        'support_ticket': ['support'],
+        'survey_response': ['survey'],
+        'crm_contact': ['crm'],
+        'cs_note': ['engagement', 'cs'],
+        'cs_goal': ['cs'],
+        'risk': ['risk'],
+    }) }}
 {% endmacro %}
 
 {#

@@ -88,8 +88,9 @@ account_sources as (
         {{ any_true(of_kinds) }} as knows_{{ domain }},
         max(case when {{ of_kinds }} and {{ of_tables }} then sources.newest_fact_at end) as {{ domain }}_feed_at,
         {% endfor %}
-        {% for table in counted_tables() %}
-        {{ any_true("sources.table_name = '" ~ table ~ "'") }} as is_{{ table }}_connected,
+        {% for table, kinds in counted_tables().items() %}
+        {% set of_kinds = "sources.source_kind in ('" ~ kinds | join("', '") ~ "')" %}
+        {{ any_true("sources.table_name = '" ~ table ~ "' and " ~ of_kinds) }} as is_{{ table }}_connected,
         {% endfor %}
         cast(count(distinct sources.source_kind) as bigint) as source_kinds
     from {{ ref('int_account_links_weekly') }} as links
