@@ -165,7 +165,7 @@ def quarterly(
 @app.command()
 def adopt(segment_model_id: str, by: ByOption, reason: ReasonOption) -> None:
     """Adopt a segment model: it is in force from the next Monday that is not published yet."""
-    from health_pipeline.orchestration.adoption import adopt_model  # noqa: PLC0415
+    from health_pipeline.segmentation.adoption import adopt_model  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
         effective_from = adopt_model(Settings(), segment_model_id, by, reason, SystemClock().now())

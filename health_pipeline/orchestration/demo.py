@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import date
 from itertools import pairwise
 
 import yaml
@@ -11,9 +11,10 @@ import yaml
 from health_pipeline.contract.clocks import Quarter, SystemClock, Week, weeks_between
 from health_pipeline.mart.published import current_release, read_published
 from health_pipeline.observability.logs import get_logger
-from health_pipeline.orchestration.adoption import adopt_model, newest_published_week, review_day
 from health_pipeline.orchestration.run import run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
+from health_pipeline.segmentation.adoption import adopt_model, newest_published_week
+from health_pipeline.segmentation.registry import review_due_at
 from health_pipeline.settings import Settings
 
 NEWEST_WEEK = Week(date(2026, 11, 9))
@@ -74,13 +75,12 @@ def _review_and_adopt(settings: Settings, quarter: Quarter) -> None:
     if newest is not None and newest > quarter.last_week:
         return
     # Planted: in the demo the head of customer success adopts each model on the day its review is due.
-    day = review_day(quarter.next.first_day)
     adopt_model(
         settings,
         models[0],
         "head-of-cs@example.com",
         "planted in the demo: adopted at the quarterly review",
-        datetime.combine(day, time(9), tzinfo=UTC),
+        review_due_at(quarter),
     )
 
 

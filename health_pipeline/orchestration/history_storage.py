@@ -1,9 +1,10 @@
 """Makes Dagster's own SQLite history cheap to write: a run of this project stores about a thousand events.
 
-Dagster opens and closes a connection for each of them. Closing the last connection folds the write-ahead log back into
-the file, and each commit waits for the disk: seen, 61 of the 110 seconds of a run. With `synchronous=NORMAL` a commit does
-not wait, and a connection kept open per file leaves the log alone. A power failure may lose the last moments of the run
-*history*; it can't damage it, and nothing else lives there: the ledger keeps its own, stricter setting.
+Dagster opens and closes a connection for each of them. Closing the last connection folds the write-ahead log back
+into the file, and each commit waits for the disk: seen, 61 of the 110 seconds of a run. With `synchronous=NORMAL` a
+commit does not wait, and a connection kept open per file leaves the log alone. A power failure may lose the last
+moments of the run *history*; it can't damage it, and nothing else lives there: the ledger keeps its own, stricter
+setting.
 """
 
 from __future__ import annotations

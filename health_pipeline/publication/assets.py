@@ -28,6 +28,7 @@ from health_pipeline.publication.releases import current_release
 from health_pipeline.quality.checks import check_results, check_specs
 from health_pipeline.quality.incidents import open_incident
 from health_pipeline.quality.verdict import CheckResult, DbtRecord
+from health_pipeline.segmentation.adoption import adopt_first_model
 from health_pipeline.settings import Settings
 
 GROUP = "06_publication"
@@ -156,7 +157,13 @@ def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.Assets
         description="One published release per run: the audited candidate with the quarter's segments.",
     )
     def quarterly_release(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return _publish(context)
+        result = _publish(context)
+        settings, now = context.resources.settings, context.resources.clock.now()
+        company = load_company(settings.policy).model
+        adoption = adopt_first_model(settings, company, company.quarter(context.partition_key), now)
+        if adoption is not None:
+            logger.info("model_adopted", model=adoption.segment_model_id, effective_from=str(adoption.effective_from))
+        return result
 
     verdict = _verdict_asset("quarterly_verdict", "quarterly_candidate", QUARTERLY_GROUP, quarterly, None)
     return [quarterly_candidate, verdict, quarterly_release]

@@ -121,6 +121,7 @@ def adopt_first(
     models: pa.Table,
     adoption: Literal["manual", "first_automatic"],
     adopted_at: datetime,
+    not_before: date = date.min,
 ) -> Adoption | None:
     """Adopt the earliest quarter's model where the policy says so and nothing was ever adopted.
 
@@ -130,6 +131,7 @@ def adopt_first(
     models : rows of segment_models
     adoption : the company's `segment_adoption`
     adopted_at : when, with its time zone; `review_due_at(quarter)` in a backfill
+    not_before : the first Monday that is not published yet: a published week keeps its segments
 
     Returns
     -------
@@ -144,7 +146,7 @@ def adopt_first(
         ledger_url,
         first["segment_model_id"],
         first["quarter"],
-        first_monday_after(adopted_at),
+        max(first_monday_after(adopted_at), not_before),
         FIRST_AUTOMATIC,
         "first model; the policy adopts it without a person",
         adopted_at,

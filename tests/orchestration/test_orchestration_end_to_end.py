@@ -19,7 +19,6 @@ import yaml
 from health_pipeline.contract.clocks import Quarter, Week, weeks_between
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.published import read_published
-from health_pipeline.orchestration.adoption import adopt_model
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.demo import configure_sources
 from health_pipeline.orchestration.home import dagster_instance
@@ -27,6 +26,7 @@ from health_pipeline.orchestration.run import RunFailedError, run_quarterly, run
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.publication.releases import current_release, list_releases
+from health_pipeline.segmentation.adoption import adopt_model
 from health_pipeline.settings import Settings
 from health_pipeline.sources.landing import Landing
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from health_pipeline.contract.clocks import Week, week_of
+from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.mart.published import read_published
-from health_pipeline.segmentation.registry import adopt
+from health_pipeline.policy.company import CompanyPolicy
+from health_pipeline.segmentation.registry import Adoption, adopt, adopt_first, first_monday_after, review_due_at
 from health_pipeline.settings import Settings
 
 
 def effective_monday(adopted_at: datetime, newest_published: Week | None) -> date:
     """The first Monday after the adoption that is not published yet: a published week keeps its segments."""
-    first = week_of(adopted_at).shift(1)
+    first = Week(first_monday_after(adopted_at))
     if newest_published is not None:
         first = max(first, newest_published.shift(1))
     return first.monday
@@ -53,6 +54,17 @@ def adopt_model(settings: Settings, segment_model_id: str, by: str, reason: str,
     return effective_from
 
 
-def review_day(quarter_end: date) -> date:
-    """The 8th of the month that follows a quarter: when its review is due."""
-    return quarter_end + timedelta(days=7)
+def adopt_first_model(settings: Settings, company: CompanyPolicy, quarter: Quarter, now: datetime) -> Adoption | None:
+    """Adopt the first model that was ever published, where the policy lets that happen without a person.
+
+    The adoption counts from the day the quarter's review was due, so that a backfill imputes it and running again
+    changes nothing; never from a week that is published.
+    """
+    newest = newest_published_week(settings)
+    return adopt_first(
+        settings.ledger_url,
+        read_published(settings, "segment_models"),
+        company.segment_adoption,
+        min(review_due_at(quarter), now),
+        newest.shift(1).monday if newest else date.min,
+    )
