@@ -125,6 +125,9 @@ class TaskBook:
             return self._open(week, signal, task.episode + 1, is_newest)
         is_new_occurrence = week > task.last_signal_week
         fired = replace(task, last_signal_week=week, occurrences=task.occurrences + is_new_occurrence)
+        if task.state == "quiet" and is_newest:
+            # It comes back after a silence: nobody could have decided it by the old date.
+            fired = replace(fired, due_date=signal.due_date)
         if task.state != "closed" and is_newest:
             fired = replace(
                 fired,

@@ -21,6 +21,7 @@ WATERMELON_WORDS: dict[str, str] = {
     "missed_goal": "a goal was missed",
     "csm_disagrees": "the CSM sees it worse than the score",
 }
+_ABBREVIATIONS = {"csm": "CSM", "nps": "NPS", "csat": "CSAT", "arr": "ARR", "mrr": "MRR"}
 _WINDOW = re.compile(r"_(\d+)([dw])$")
 
 
@@ -111,7 +112,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "has_active_champion": _yes_no("an active champion", "no active champion"),
     "has_exec_sponsor": _yes_no("an executive sponsor", "no executive sponsor"),
     "champion_left_180d": _yes_no("a champion left in 180 days", "no champion left"),
-    "nps_account_90d": lambda v: f"NPS {v:+.0f} in 90 days",
+    "nps_account_90d": lambda v: f"NPS {'0' if round(v) == 0 else f'{v:+.0f}'} in 90 days",
     "csm_sentiment": lambda v: f"CSM pulse {v:.0f} of 5",
     "goals_on_track_share": lambda v: f"{percent(v)} of the goals on track",
     "overdue_goals": _none_or("overdue goal", "no overdue goal"),
@@ -126,7 +127,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
 def readable(name: str) -> str:
     """Write a feature's or measure's name in words: `tickets_opened_28d` is `tickets opened (28 days)`."""
     window = _WINDOW.search(name)
-    words = _WINDOW.sub("", name).replace("_", " ")
+    words = " ".join(_ABBREVIATIONS.get(word, word) for word in _WINDOW.sub("", name).split("_"))
     if window is None:
         return words
     unit = "day" if window.group(2) == "d" else "week"

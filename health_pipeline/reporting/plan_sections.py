@@ -19,6 +19,7 @@ from health_pipeline.reporting.tables import Cell, Table, cut
 from health_pipeline.reporting.verdict import SOURCE_WORDS, revenue_of
 
 OWNERS_DRAWN = 15
+DESCRIPTION_SHOWN = 120  # characters
 
 
 class ReportedIncident(Protocol):
@@ -65,7 +66,7 @@ def plan_table(data: ReleaseData, currency: str) -> Table:
                 Cell(
                     f"{row['accounts_below_line']:,}",
                     f"{row['accounts_entering_at_plus_10_percent']:,} enter at +10 %"
-                    if row["accounts_below_line"]
+                    if row["accounts_entering_at_plus_10_percent"]
                     else "",
                 ),
             )
@@ -190,8 +191,19 @@ def _segment_descriptions(models: Sequence[Row], in_force: set[Any]) -> dict[str
         for entry in json.loads(model["segments"] or "[]"):
             name = entry.get("segment") or entry.get("name")
             if name:
-                described[str(name)] = str(entry.get("description") or "")
+                described[str(name)] = _first_clauses(str(entry.get("description") or ""))
     return described
+
+
+def _first_clauses(text: str) -> str:
+    """The leading clauses of a description that fit under a name; the registry has all of it."""
+    kept = ""
+    for clause in text.split("; "):
+        longer = f"{kept}; {clause}" if kept else clause
+        if len(longer) > DESCRIPTION_SHOWN:
+            break
+        kept = longer
+    return kept
 
 
 def freshness_table(data: ReleaseData) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from health_pipeline.planning.wording import (
@@ -13,6 +13,7 @@ from health_pipeline.planning.wording import (
     counted,
     describe,
     percent,
+    readable,
     role_words,
 )
 from health_pipeline.reporting.figures import amount, listed, short_day, signed
@@ -25,6 +26,7 @@ _REASON_WORDS = {
     "decisive": "a notice not to renew is on record",
     "coverage_floor": "too little was measured",
     "outcome_cap": "active, but outcomes are weak",
+    "expansion": "the conditions of expansion-ready hold",
 }
 
 
@@ -147,7 +149,7 @@ def unowned_table(data: ReleaseData, currency: str) -> Table:
             Cell(amount(row["arr_reporting"])),
             Cell(row["drivers"] or ""),
             Cell(playbook_words(row["playbook"]), f"approves: {role_words(row['approval_role'])}"),
-            Cell(short_day(row["due_date"]), tone="bad" if row["due_date"] < end else ""),
+            Cell(_due(row["due_date"], data.week), tone="bad" if row["due_date"] < end else ""),
         )
         for row in rows
     ]
@@ -169,13 +171,17 @@ def unowned_table(data: ReleaseData, currency: str) -> Table:
     )
 
 
+def _due(due: date, week: date) -> str:
+    return short_day(due) if due.year == week.year else f"{short_day(due)} {due.year}"
+
+
 def movement_table(data: ReleaseData, currency: str) -> Table:
     """Tier movements with what explains each, downward first."""
     rows = sorted(
         data.movements,
         key=lambda row: (_MOVEMENTS.index(row["movement"]), -_arr(row), row["account_id"]),
     )
-    driver_change = {row["account_id"]: row["main_driver_change"] for row in data.changes}
+    changes = {row["account_id"]: row for row in data.changes}
     cells = []
     for row in rows:
         before, after = row["tier_before"], row["tier_after"]
@@ -185,7 +191,7 @@ def movement_table(data: ReleaseData, currency: str) -> Table:
                 Cell(TIER_WORDS[before], tier=before) if before else Cell("new"),
                 Cell(TIER_WORDS[after], tier=after) if after else Cell("left"),
                 Cell(amount(row["arr_reporting"])),
-                _explanation(data, row, driver_change.get(row["account_id"])),
+                _explanation(data, row, changes.get(row["account_id"])),
             )
         )
     columns = (
@@ -205,18 +211,32 @@ def movement_table(data: ReleaseData, currency: str) -> Table:
     )
 
 
-def _explanation(data: ReleaseData, row: Row, points: float | None) -> Cell:
-    if row["movement"] == "left":
+def _drove(row: Row, change: Row | None) -> bool:
+    """Whether the main driver moved the score the way the tier went; in a second week it may have gone back a bit."""
+    if change is None or not row["main_driver"] or change["main_driver_change"] is None:
+        return False
+    direction = {"up": 1, "down": -1}.get(row["movement"], 0)
+    return bool(direction * change["main_driver_change"] > 0)
+
+
+def _explanation(data: ReleaseData, row: Row, change: Row | None) -> Cell:
+    movement = row["movement"]
+    if movement == "left":
         return Cell("no longer a live customer as known this week")
-    if row["movement"] == "appeared" and row["tier_reason"] not in _REASON_WORDS:
-        return Cell("first week as a live customer")
-    moved = data.moved_measures.get(row["account_id"])
-    detail = "" if points is None else f"{signed(points, 1)} points"
     if row["tier_reason"] in _REASON_WORDS:
         return Cell(_REASON_WORDS[row["tier_reason"]])
-    if moved is None:
-        return Cell("several measures together", detail)
-    return Cell(describe(*moved), detail)
+    if movement == "appeared":
+        return Cell("first week as a live customer")
+    if movement == "first_scored":
+        return Cell("enough was measured to judge it")
+    moved = data.moved_measures.get(row["account_id"])
+    if change is not None and moved is not None and _drove(row, change):
+        of_all = f" of {signed(change['score_change'], 1)}" if change["score_change"] is not None else ""
+        return Cell(describe(*moved), f"{signed(change['main_driver_change'], 1)}{of_all} points")
+    if row["tier_before"] == "expansion_ready" and row["tier_after"] == "healthy":
+        return Cell("a condition of expansion-ready no longer holds")
+    score = "" if change is None or change["score_change"] is None else f"score {signed(change['score_change'], 1)}"
+    return Cell("two weeks in a row agree", score)
 
 
 def movement_summary(data: ReleaseData) -> str:
@@ -224,10 +244,9 @@ def movement_summary(data: ReleaseData) -> str:
     if data.before is None:
         return ""
     text = ""
+    changes = {row["account_id"]: row for row in data.changes}
     drivers = Counter(
-        row["main_driver"].replace("_", " ")
-        for row in data.movements
-        if row["main_driver"] and row["movement"] in ("up", "down")
+        readable(row["main_driver"]) for row in data.movements if _drove(row, changes.get(row["account_id"]))
     )
     if drivers:
         common = [f"{name} ({count})" for name, count in sorted(drivers.items(), key=lambda d: (-d[1], d[0]))[:3]]

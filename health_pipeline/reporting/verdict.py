@@ -11,7 +11,7 @@ from statistics import median
 
 from health_pipeline.planning.wording import counted, percent
 from health_pipeline.policy.company import CompanyPolicy
-from health_pipeline.reporting.figures import listed, money, signed
+from health_pipeline.reporting.figures import listed, money, short, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row
 
 SOURCE_WORDS = {
@@ -130,7 +130,7 @@ def _changed(data: ReleaseData, company: CompanyPolicy) -> str:
     revenue_before = revenue_of(earlier)
     if revenue is not None and revenue_before is not None:
         difference = revenue - revenue_before
-        text += f", {'+' if difference >= 0 else ''}{money(difference, company.reporting_currency)}"
+        text += f", {company.reporting_currency}\N{NO-BREAK SPACE}{'+' if difference >= 0 else ''}{short(difference)}"
     gap = (data.week - data.before).days // 7
     against = "" if gap == 1 else f" (against {gap} weeks before: the weeks between are not published)"
     return f"{text}{against}. {listed(words).capitalize() if words else 'No tier changed'}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.company import load_company
 from health_pipeline.reporting.release_data import NoReportError, read_release
+from health_pipeline.reporting.sections import movement_table
 from health_pipeline.reporting.verdict import verdict
 from health_pipeline.reporting.weekly import render_weekly_report, write_weekly_report
 
@@ -109,6 +110,48 @@ def test_tables_hold_the_release_s_rows(release, report):
     ):
         assert fact in text
     assert "passed: 148 checks evaluated, 1 warning" in text
+
+
+MOVED = {"account_id": "acc-00001", "tier_before": "healthy", "tier_after": "watch", "arr_reporting": None}
+
+
+@pytest.mark.parametrize(
+    ("movement", "change", "words"),
+    [
+        (
+            {"movement": "down", "tier_reason": "score"},
+            (-2.5, -3.0),
+            "usage down 30 % on the four weeks before|−2.5 of −3.0 points",
+        ),
+        # The score crossed a week ago and went back a little: the main driver of this week explains nothing.
+        ({"movement": "down", "tier_reason": "score"}, (0.7, 0.4), "two weeks in a row agree|score +0.4"),
+        ({"movement": "down", "tier_reason": "decisive"}, (0.7, 0.4), "a notice not to renew is on record|"),
+        ({"movement": "down", "tier_reason": "outcome_cap"}, (-1, -1), "active, but outcomes are weak|"),
+        ({"movement": "lost_score", "tier_reason": "coverage_floor"}, (None, None), "too little was measured|"),
+        ({"movement": "first_scored", "tier_reason": "score"}, (None, None), "enough was measured to judge it|"),
+        (
+            {"movement": "appeared", "tier_before": None, "tier_reason": "first_week"},
+            (None, None),
+            "first week as a live",
+        ),
+        ({"movement": "left", "tier_after": None, "tier_reason": "score"}, (None, None), "no longer a live customer"),
+        (
+            {"movement": "down", "tier_before": "expansion_ready", "tier_after": "healthy", "tier_reason": "score"},
+            (0.2, 0.4),
+            "a condition of expansion-ready no longer holds|",
+        ),
+    ],
+)
+def test_a_movement_is_explained_by_what_moved_it(release, movement, change, words):
+    points, score_change = change
+    data = replace(
+        read_release(release),
+        movements=[{**MOVED, "main_driver": "usage_trend", **movement}],
+        changes=[{"account_id": "acc-00001", "main_driver_change": points, "score_change": score_change}],
+        moved_measures={"acc-00001": ("usage_change_share_4w", -0.3)},
+    )
+    (row,) = movement_table(data, "USD").rows
+    assert f"{row[-1].text}|{row[-1].detail}".startswith(words)
 
 
 def test_at_risk_is_ranked_by_revenue(release, report):
