@@ -96,9 +96,7 @@ def _heaviest(rows: pd.DataFrame, points: str) -> dict[str, list[str]]:
     ordered = ordered.drop_duplicates(["account_id", "feature"])
     named = ordered[ordered.groupby("account_id").cumcount() < NAMED]
     phrases: dict[str, list[str]] = {}
-    for account, feature, value in zip(
-        named["account_id"], named["feature"], named["raw_value"], strict=True
-    ):
+    for account, feature, value in zip(named["account_id"], named["feature"], named["raw_value"], strict=True):
         phrases.setdefault(account, []).append(describe(feature, None if pd.isna(value) else float(value)))
     return phrases
 
@@ -107,18 +105,14 @@ def _low_names(known: pd.DataFrame) -> dict[str, frozenset[str]]:
     # Rounded, so that the choice between equals does not hang on the last bit of a float.
     groups = known.groupby(["account_id", "measure_group"])[["lost"]].sum().reset_index()
     groups["lost"] = np.round(groups["lost"], 9)
-    groups = groups.sort_values(["lost", "measure_group"], ascending=[False, True]).drop_duplicates(
-        "account_id"
-    )
+    groups = groups.sort_values(["lost", "measure_group"], ascending=[False, True]).drop_duplicates("account_id")
     worst = known.assign(lost=np.round(known["lost"], 9))
     worst = worst.sort_values(["lost", "measure"], ascending=[False, True]).drop_duplicates("account_id")
     names: dict[str, set[str]] = {}
     for account, group, lost in groups[["account_id", "measure_group", "lost"]].itertuples(index=False):
         if lost > 0:
             names.setdefault(account, set()).add(group)
-    for account, measure, feature, lost in worst[["account_id", "measure", "feature", "lost"]].itertuples(
-        index=False
-    ):
+    for account, measure, feature, lost in worst[["account_id", "measure", "feature", "lost"]].itertuples(index=False):
         if lost > 0:
             names.setdefault(account, set()).update((measure, feature))
     return {account: frozenset(found) for account, found in names.items()}

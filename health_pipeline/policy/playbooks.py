@@ -21,9 +21,7 @@ _VERBS = (
     "ask|remind|chase|reach|schedule|book|approach|engage|apologise|apologize|warn|discount|sell|upsell|convince|persuade"
 )
 _CONTACT_ORDERS = (
-    re.compile(
-        rf"(?:^|[.;:!?•-]\s+)(?:please\s+|then\s+|now\s+|first,?\s+|and\s+)?(?:{_VERBS})\b", re.IGNORECASE
-    ),
+    re.compile(rf"(?:^|[.;:!?•-]\s+)(?:please\s+|then\s+|now\s+|first,?\s+|and\s+)?(?:{_VERBS})\b", re.IGNORECASE),
     re.compile(r"\breach(?:ing)?\s+out\b", re.IGNORECASE),
     re.compile(
         r"\b(?:must|should|needs? to|has to|have to|will|is to|are to|and|then)\s+"
@@ -82,9 +80,7 @@ class Playbook(PolicyModel):
     @classmethod
     def _is_a_proposal(cls, text: str) -> str:
         if found := contact_orders(text):
-            raise ValueError(
-                f"reads as an order to contact a customer ({found[0]!r}); word it as a proposal to review"
-            )
+            raise ValueError(f"reads as an order to contact a customer ({found[0]!r}); word it as a proposal to review")
         if found := predictions(text):
             raise ValueError(f"predicts what a customer does ({found[0]!r}); say what was observed instead")
         return text
@@ -98,11 +94,7 @@ class Playbook(PolicyModel):
     def has_conditions(self) -> bool:
         """Whether it is for some accounts of its tiers only."""
         return bool(
-            self.segments
-            or self.lifecycle_stages
-            or self.tier_reasons
-            or self.when_low
-            or self.is_for_watermelons
+            self.segments or self.lifecycle_stages or self.tier_reasons or self.when_low or self.is_for_watermelons
         )
 
 
