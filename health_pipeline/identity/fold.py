@@ -162,7 +162,11 @@ class Fold:
             if anchor is None:
                 continue
             if not is_decided_new:
-                match = by_external_id(self.known, node) or by_domain(self.known, node, self._ignored, kind)
+                match = (
+                    by_anchor(self.known, node)
+                    or by_external_id(self.known, node)
+                    or by_domain(self.known, node, self._ignored, kind)
+                )
                 if match is not None:
                     self.known.decide(node, match)
                     settled |= {node} | self._settle(self._followers(node), domains)

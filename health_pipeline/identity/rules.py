@@ -36,6 +36,11 @@ def by_anchor(known: Known, node: Node) -> Decision | None:
     account = known.accounts.get(node.account_id)
     if account is None:
         return None
+    if account.anchor.node is not node:
+        raise ValueError(
+            f"{node.reference} and {account.anchor.node.reference} would have the same account id; give one of "
+            "the two systems another source_system name or instance and load it again."
+        )
     return Decision(account.account_id, "anchor", CONFIDENCE_DECIDED, account.anchor.reference, record=account.anchor)
 
 

@@ -144,3 +144,10 @@ def test_the_same_record_twice_in_one_load_is_one_record(book):
     book.load(7, "crm", [{"id": "C1", "name": "Acme"}, {"id": "C1", "name": "Acme"}], is_complete=True)
     crosswalk = book.crosswalk()
     assert crosswalk.links.num_rows == crosswalk.accounts.num_rows == 1
+
+
+def test_two_records_that_would_share_an_account_id_are_told(book, monkeypatch):
+    monkeypatch.setattr("health_pipeline.identity.records.account_id_of", lambda *record: "acc_000000000000")
+    book.load(0, "crm", [{"id": "C1"}, {"id": "C2"}])
+    with pytest.raises(ValueError, match="default/C2 and crm_system/default/C1 would have the same account id"):
+        book.crosswalk()
