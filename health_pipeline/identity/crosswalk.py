@@ -89,13 +89,13 @@ def build_crosswalk(
     with _collector_paused():
         fold = Fold(read_changes(source_accounts, loads, first_known_at), overrides, ignored)
         fold.run()
-    return Crosswalk(
-        accounts=_account_table(fold),
-        links=_link_table(fold),
-        unmatched=unmatched_table(fold.known, ignored, fold.minting_kind(None)),
-        possible_duplicates=possible_duplicates(fold.known, ignored),
-        unknown_accounts=tuple(fold.waiting()),
-    )
+        return Crosswalk(
+            accounts=_account_table(fold),
+            links=_link_table(fold),
+            unmatched=unmatched_table(fold.known, ignored, fold.minting_kind(None)),
+            possible_duplicates=possible_duplicates(fold.known, ignored),
+            unknown_accounts=tuple(fold.waiting()),
+        )
 
 
 @contextmanager
