@@ -12,22 +12,24 @@
 {% for table, relation in tables.items() %}
 select
     '{{ table }}' as table_name,
+    source_kind,
     source_system,
     source_instance,
     cast({{ landing_columns()[table]['key'][0] }} as varchar) as record_id,
     count(*) as facts
 from {{ relation }}
-group by source_system, source_instance, {{ landing_columns()[table]['key'] | join(', ') }}
+group by source_kind, source_system, source_instance, {{ landing_columns()[table]['key'] | join(', ') }}
 having count(*) > 1
 union all
 {% endfor %}
 select
     'usage_event' as table_name,
+    source_kind,
     source_system,
     source_instance,
     event_id as record_id,
     count(*) as facts
 from {{ ref('int_usage_event') }}
 where occurred_at >= (select min(staged.occurred_at) from {{ ref('stg_usage_event') }} as staged)
-group by source_system, source_instance, event_id
+group by source_kind, source_system, source_instance, event_id
 having count(*) > 1

@@ -18,6 +18,7 @@ with versions as (
     {{ 'union all' if not loop.first }}
     select
         '{{ table }}' as table_name,
+        source_kind,
         source_system,
         source_instance,
         {{ landing_columns()[table]['key'][0] }} as record_id,
@@ -33,7 +34,7 @@ followed as (
     select
         *,
         lead(valid_from) over (
-            partition by table_name, source_system, source_instance, record_id
+            partition by table_name, source_kind, source_system, source_instance, record_id
             order by valid_from nulls last, valid_to nulls last
         ) as next_valid_from
     from versions

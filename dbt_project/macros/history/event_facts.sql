@@ -11,7 +11,6 @@ with ranked as (
 
     select
         {% for column in key %}{{ column }}, {% endfor %}
-        source_kind,
         {% for column in own %}{{ column }}, {% endfor %}
         {% if columns is none %}custom,{% endif %}
         is_deleted,
@@ -40,7 +39,6 @@ first_arrivals as (
 
 select
     {% for column in key %}fresh.{{ column }}, {% endfor %}
-    fresh.source_kind,
     {% for column in own %}fresh.{{ column }}, {% endfor %}
     {% if columns is none %}fresh.custom,{% endif %}
     fresh.is_deleted,

@@ -11,7 +11,7 @@
 {%- set key = record_key(table) -%}
 {%- set own = kept_columns(table) -%}
 {%- set carried = own + ['source_created_at', 'source_updated_at', 'custom'] -%}
-{%- set output = key + ['source_kind'] + carried + [
+{%- set output = key + carried + [
     'is_deleted', 'is_partial', 'is_available_at_imputed', 'load_id', 'load_sequence', 'valid_from'
 ] -%}
 with staged as (
@@ -30,15 +30,15 @@ complete_extracts as (
 
 first_mentions as (
 
-    select {{ key | join(', ') }}, source_kind, min(load_sequence) as first_load_sequence
+    select {{ key | join(', ') }}, min(load_sequence) as first_load_sequence
     from (
-        select {{ key | join(', ') }}, source_kind, load_sequence from staged
+        select {{ key | join(', ') }}, load_sequence from staged
         {% if is_incremental() -%}
         union all
-        select {{ key | join(', ') }}, source_kind, load_sequence from {{ this }}
+        select {{ key | join(', ') }}, load_sequence from {{ this }}
         {%- endif %}
     ) as mentions
-    group by {{ key | join(', ') }}, source_kind
+    group by {{ key | join(', ') }}
 
 ),
 
@@ -46,7 +46,6 @@ missing as (
 
     select
         {% for column in key %}known.{{ column }}, {% endfor %}
-        known.source_kind,
         extracts.load_id,
         extracts.load_sequence,
         extracts.loaded_at
@@ -67,7 +66,6 @@ fresh as (
 
     select
         {% for column in key %}{{ column }}, {% endfor %}
-        source_kind,
         {% for column in carried %}{{ column }}, {% endfor %}
         is_deleted,
         false as is_partial,
@@ -79,7 +77,6 @@ fresh as (
     union all
     select
         {% for column in key %}{{ column }}, {% endfor %}
-        source_kind,
         {% for column in carried -%}
         {% if column in contract['lifecycle'] %}{{ column }}{% else %}cast(null as {{ contract['types'][column] }}) as {{ column }}{% endif %},
         {% endfor %}
@@ -94,7 +91,6 @@ fresh as (
     union all
     select
         {% for column in key %}{{ column }}, {% endfor %}
-        source_kind,
         {% for column in carried %}cast(null as {{ contract['types'][column] }}) as {{ column }}, {% endfor %}
         true as is_deleted,
         false as is_partial,

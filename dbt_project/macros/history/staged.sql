@@ -25,9 +25,9 @@ inner join {{ loads }} as loads
     {{ return(kept) }}
 {% endmacro %}
 
-{# What names a record: where it comes from and its own key. #}
+{# What names a record: where it comes from and its own key. One system may know an id as two kinds of record. #}
 {% macro record_key(table) %}
-    {{ return(['source_system', 'source_instance'] + landing_columns()[table]['key']) }}
+    {{ return(['source_kind', 'source_system', 'source_instance'] + landing_columns()[table]['key']) }}
 {% endmacro %}
 
 {% macro same_key(first, second, columns) -%}

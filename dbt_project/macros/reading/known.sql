@@ -8,6 +8,7 @@
     inner join {{ links }} as links
         on
             weeks.week = links.week
+            and records.source_kind = links.source_kind
             and records.source_system = links.source_system
             and records.source_instance = links.source_instance
             and records.source_account_id = links.source_account_id
@@ -28,6 +29,7 @@
     inner join {{ links }} as links
         on
             weeks.week = links.week
+            and events.source_kind = links.source_kind
             and events.source_system = links.source_system
             and events.source_instance = links.source_instance
             and events.source_account_id = links.source_account_id
@@ -43,6 +45,7 @@
         weeks.week,
         weeks.state_as_of_at,
         links.account_id,
+        subscriptions.source_kind,
         subscriptions.source_system,
         subscriptions.source_instance,
         subscriptions.subscription_id,
@@ -58,6 +61,7 @@
     inner join {{ links }} as links
         on
             weeks.week = links.week
+            and subscriptions.source_kind = links.source_kind
             and subscriptions.source_system = links.source_system
             and subscriptions.source_instance = links.source_instance
             and subscriptions.source_account_id = links.source_account_id

@@ -30,6 +30,7 @@ links as (
     select
         weeks.week,
         links.account_id,
+        links.source_kind,
         links.source_system,
         links.source_instance,
         links.source_account_id

@@ -32,7 +32,8 @@ linked as (
     inner join {{ ref('int_account_links_weekly') }} as links on newest.week = links.week
     inner join records
         on
-            links.source_system = records.source_system
+            links.source_kind = records.source_kind
+            and links.source_system = records.source_system
             and links.source_instance = records.source_instance
             and links.source_account_id = records.source_account_id
     where not records.is_deleted
@@ -75,7 +76,8 @@ ranked_parents as (
     from linked as children
     inner join linked as parents
         on
-            children.source_system = parents.source_system
+            children.source_kind = parents.source_kind
+            and children.source_system = parents.source_system
             and children.source_instance = parents.source_instance
             and children.parent_source_account_id = parents.source_account_id
     where parents.account_id <> children.account_id
@@ -98,7 +100,8 @@ from newest
 inner join {{ source('landing', 'identity_account') }} as accounts on accounts.first_seen_at <= newest.known_at
 left join records
     on
-        accounts.anchor_source_system = records.source_system
+        accounts.anchor_source_kind = records.source_kind
+        and accounts.anchor_source_system = records.source_system
         and accounts.anchor_source_instance = records.source_instance
         and accounts.anchor_source_account_id = records.source_account_id
 left join ranked_owners as owners on accounts.account_id = owners.account_id and owners.preference = 1

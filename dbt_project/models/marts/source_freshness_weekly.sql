@@ -48,6 +48,7 @@ source_accounts as (
     left join {{ ref('int_account_links_weekly') }} as links
         on
             weeks.week = links.week
+            and records.source_kind = links.source_kind
             and records.source_system = links.source_system
             and records.source_instance = links.source_instance
             and records.source_account_id = links.source_account_id

@@ -49,7 +49,7 @@ hanging as (
     union all
     {% endfor -%}
     select
-        'usage' as source_kind,
+        days.source_kind,
         days.source_system,
         days.source_instance,
         coalesce(days.source_account_id, '') as source_account_id,
@@ -58,21 +58,21 @@ hanging as (
     from newest
     inner join {{ ref('int_usage_days') }} as days on days.counts_from_week <= newest.week
     where not days.is_roll_up
-    group by days.source_system, days.source_instance, coalesce(days.source_account_id, '')
+    group by days.source_kind, days.source_system, days.source_instance, coalesce(days.source_account_id, '')
 
 ),
 
 candidates as (
 
     select
-        min(source_kind) as source_kind,
+        source_kind,
         source_system,
         source_instance,
         source_account_id,
         cast(sum(records) as bigint) as records,
         min(first_seen_at) as first_seen_at
     from hanging
-    group by source_system, source_instance, source_account_id
+    group by source_kind, source_system, source_instance, source_account_id
 
 ),
 
@@ -84,6 +84,7 @@ unlinked as (
     left join {{ ref('int_account_links_weekly') }} as links
         on
             newest.week = links.week
+            and candidates.source_kind = links.source_kind
             and candidates.source_system = links.source_system
             and candidates.source_instance = links.source_instance
             and candidates.source_account_id = links.source_account_id
@@ -94,6 +95,7 @@ unlinked as (
 recurring as (
 
     select
+        subscriptions.source_kind,
         subscriptions.source_system,
         subscriptions.source_instance,
         coalesce(subscriptions.source_account_id, '') as source_account_id,
@@ -106,13 +108,18 @@ recurring as (
         not subscriptions.is_deleted
         and subscriptions.started_at < newest.as_of_at
         and {{ subscription_end('subscriptions', 'newest.as_of_at', 'newest.known_at') }} is null
-    group by subscriptions.source_system, subscriptions.source_instance, coalesce(subscriptions.source_account_id, '')
+    group by
+        subscriptions.source_kind,
+        subscriptions.source_system,
+        subscriptions.source_instance,
+        coalesce(subscriptions.source_account_id, '')
 
 ),
 
 invoiced as (
 
     select
+        invoices.source_kind,
         invoices.source_system,
         invoices.source_instance,
         coalesce(invoices.source_account_id, '') as source_account_id,
@@ -125,7 +132,11 @@ invoiced as (
         not invoices.is_deleted
         and {{ in_window('invoices.issued_at', 'newest.as_of_at', 365) }}
         and (invoices.status is null or invoices.status not in ('draft', 'void'))
-    group by invoices.source_system, invoices.source_instance, coalesce(invoices.source_account_id, '')
+    group by
+        invoices.source_kind,
+        invoices.source_system,
+        invoices.source_instance,
+        coalesce(invoices.source_account_id, '')
 
 )
 
@@ -151,17 +162,20 @@ from unlinked
 cross join newest
 left join {{ source('landing', 'identity_suggestion') }} as suggestions
     on
-        unlinked.source_system = suggestions.source_system
+        unlinked.source_kind = suggestions.source_kind
+        and unlinked.source_system = suggestions.source_system
         and unlinked.source_instance = suggestions.source_instance
         and unlinked.source_account_id = suggestions.source_account_id
         and suggestions.first_seen_at <= newest.known_at
 left join recurring
     on
-        unlinked.source_system = recurring.source_system
+        unlinked.source_kind = recurring.source_kind
+        and unlinked.source_system = recurring.source_system
         and unlinked.source_instance = recurring.source_instance
         and unlinked.source_account_id = recurring.source_account_id
 left join invoiced
     on
-        unlinked.source_system = invoiced.source_system
+        unlinked.source_kind = invoiced.source_kind
+        and unlinked.source_system = invoiced.source_system
         and unlinked.source_instance = invoiced.source_instance
         and unlinked.source_account_id = invoiced.source_account_id

@@ -1,7 +1,9 @@
-{{ config(unique_key=['source_system', 'source_instance', 'note_id']) }}
+{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'note_id']) }}
+{%- set carried = ['source_kind', 'source_system', 'source_instance', 'note_id', 'load_id', 'author_email'] %}
 with notes as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         note_id,
@@ -19,7 +21,7 @@ with notes as (
 
 attendees as (
 
-    {{ split_rows('notes', ['source_system', 'source_instance', 'note_id', 'load_id', 'author_email'], 'attendee_emails', 'attendee') }}
+    {{ split_rows('notes', carried, 'attendee_emails', 'attendee') }}
 
 ),
 
@@ -33,6 +35,7 @@ cleaned as (
 )
 
 select
+    source_kind,
     source_system,
     source_instance,
     note_id,
@@ -45,4 +48,4 @@ select
     ) as is_internal
 from cleaned
 where attendee_email like '%@%'
-group by source_system, source_instance, note_id, attendee_email
+group by source_kind, source_system, source_instance, note_id, attendee_email

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_system', 'source_instance', 'message_id']) }}
+{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'message_id']) }}
 {{ event_facts('support_message', ref('stg_support_message')) }}

@@ -2,6 +2,7 @@
 with events as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         group_id as source_account_id,
@@ -21,6 +22,7 @@ with events as (
 roll_ups as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         source_account_id,
@@ -41,6 +43,7 @@ roll_ups as (
 )
 
 select
+    source_kind,
     source_system,
     source_instance,
     source_account_id,
@@ -53,9 +56,10 @@ select
     cast(null as bigint) as features_used,
     max(occurred_at) as last_occurred_at
 from events
-group by source_system, source_instance, source_account_id, usage_date, counts_from_week, load_id
+group by source_kind, source_system, source_instance, source_account_id, usage_date, counts_from_week, load_id
 union all
 select
+    source_kind,
     source_system,
     source_instance,
     source_account_id,

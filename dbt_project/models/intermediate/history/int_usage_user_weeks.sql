@@ -2,6 +2,7 @@
 with events as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         group_id as source_account_id,
@@ -20,6 +21,7 @@ with events as (
 )
 
 select
+    source_kind,
     source_system,
     source_instance,
     source_account_id,
@@ -30,4 +32,4 @@ select
     cast(count(*) as bigint) as events
 from events
 where user_key is not null
-group by source_system, source_instance, source_account_id, usage_week, counts_from_week, load_id, user_key
+group by source_kind, source_system, source_instance, source_account_id, usage_week, counts_from_week, load_id, user_key

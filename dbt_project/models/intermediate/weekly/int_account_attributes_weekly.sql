@@ -43,6 +43,7 @@ ranked_parents as (
     inner join {{ ref('int_account_links_weekly') }} as parents
         on
             records.week = parents.week
+            and records.source_kind = parents.source_kind
             and records.source_system = parents.source_system
             and records.source_instance = parents.source_instance
             and records.parent_source_account_id = parents.source_account_id

@@ -24,6 +24,7 @@ invoices as (
 newest_uses as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         source_account_id,
@@ -31,7 +32,7 @@ newest_uses as (
         max(last_occurred_at) as last_occurred_at
     from {{ ref('int_usage_days') }}
     where events > 0
-    group by source_system, source_instance, source_account_id, counts_from_week
+    group by source_kind, source_system, source_instance, source_account_id, counts_from_week
 
 ),
 
@@ -47,6 +48,7 @@ uses as (
     inner join {{ ref('int_account_links_weekly') }} as links
         on
             weeks.week = links.week
+            and newest_uses.source_kind = links.source_kind
             and newest_uses.source_system = links.source_system
             and newest_uses.source_instance = links.source_instance
             and newest_uses.source_account_id = links.source_account_id
@@ -97,6 +99,7 @@ account_sources as (
     inner join {{ ref('int_sources_weekly') }} as sources
         on
             links.week = sources.week
+            and links.source_kind = sources.source_kind
             and links.source_system = sources.source_system
             and links.source_instance = sources.source_instance
     group by links.week, links.account_id

@@ -42,7 +42,8 @@ contacts_met as (
     from notes
     inner join {{ ref('int_cs_note_attendees') }} as attendees
         on
-            notes.source_system = attendees.source_system
+            notes.source_kind = attendees.source_kind
+            and notes.source_system = attendees.source_system
             and notes.source_instance = attendees.source_instance
             and notes.note_id = attendees.note_id
     where

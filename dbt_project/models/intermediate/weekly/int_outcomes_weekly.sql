@@ -71,7 +71,8 @@ milestones as (
     from projects
     inner join {{ ref('int_pm_milestone_versions') }} as milestones
         on
-            projects.source_system = milestones.source_system
+            projects.source_kind = milestones.source_kind
+            and projects.source_system = milestones.source_system
             and projects.source_instance = milestones.source_instance
             and projects.project_id = milestones.project_id
             and {{ valid_at('milestones', 'projects.known_at') }}

@@ -16,6 +16,7 @@ tickets as (
         as_of_at,
         known_at,
         account_id,
+        source_kind,
         source_system,
         source_instance,
         ticket_id,
@@ -32,13 +33,14 @@ tickets as (
 priorities as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         ticket_id,
         lower(priority) as first_priority,
         valid_from,
         row_number() over (
-            partition by source_system, source_instance, ticket_id order by valid_from nulls last
+            partition by source_kind, source_system, source_instance, ticket_id order by valid_from nulls last
         ) as version_number
     from {{ ref('int_support_ticket_versions') }}
     where not is_partial and priority is not null
@@ -55,7 +57,8 @@ judged as (
     from tickets
     left join priorities
         on
-            tickets.source_system = priorities.source_system
+            tickets.source_kind = priorities.source_kind
+            and tickets.source_system = priorities.source_system
             and tickets.source_instance = priorities.source_instance
             and tickets.ticket_id = priorities.ticket_id
             and priorities.version_number = 1

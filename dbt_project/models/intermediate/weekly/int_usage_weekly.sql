@@ -27,6 +27,7 @@ user_weeks as (
     select distinct
         links.week,
         links.account_id,
+        uses.source_kind,
         uses.source_system,
         uses.source_instance,
         uses.user_key,
@@ -37,6 +38,7 @@ user_weeks as (
     inner join {{ links }} as links
         on
             links.week = {{ plus_days_as_date('uses.usage_week', '7 * offsets.weeks_later') }}
+            and uses.source_kind = links.source_kind
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
@@ -49,12 +51,13 @@ user_counts as (
     select
         week,
         account_id,
+        source_kind,
         source_system,
         source_instance,
         user_key,
         count(*) as active_weeks
     from user_weeks
-    group by week, account_id, source_system, source_instance, user_key
+    group by week, account_id, source_kind, source_system, source_instance, user_key
 
 ),
 
@@ -82,6 +85,7 @@ feature_weeks as (
     inner join {{ links }} as links
         on
             links.week = {{ plus_days_as_date('uses.usage_week', '7 * offsets.weeks_later') }}
+            and uses.source_kind = links.source_kind
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
@@ -92,6 +96,7 @@ feature_weeks as (
 feature_starts as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         source_account_id,
@@ -99,7 +104,7 @@ feature_starts as (
         counts_from_week,
         min(usage_week) as first_used_week
     from {{ ref('int_usage_feature_weeks') }}
-    group by source_system, source_instance, source_account_id, feature_key, counts_from_week
+    group by source_kind, source_system, source_instance, source_account_id, feature_key, counts_from_week
 
 ),
 
@@ -108,7 +113,7 @@ earliest_known as (
     select
         *,
         min(first_used_week) over (
-            partition by source_system, source_instance, source_account_id, feature_key
+            partition by source_kind, source_system, source_instance, source_account_id, feature_key
             order by counts_from_week nulls last
             rows between unbounded preceding and 1 preceding
         ) as known_before
@@ -128,6 +133,7 @@ first_uses as (
     inner join {{ links }} as links
         on
             uses.counts_from_week <= links.week
+            and uses.source_kind = links.source_kind
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
@@ -170,6 +176,7 @@ day_parts as (
     inner join {{ links }} as links
         on
             links.week = {{ plus_days_as_date(week_start('days.usage_date'), '7 * offsets.weeks_later') }}
+            and days.source_kind = links.source_kind
             and days.source_system = links.source_system
             and days.source_instance = links.source_instance
             and days.source_account_id = links.source_account_id
@@ -203,6 +210,7 @@ days as (
 newest_uses as (
 
     select
+        source_kind,
         source_system,
         source_instance,
         source_account_id,
@@ -210,7 +218,7 @@ newest_uses as (
         max(last_occurred_at) as last_occurred_at
     from {{ ref('int_usage_days') }}
     where events > 0
-    group by source_system, source_instance, source_account_id, counts_from_week
+    group by source_kind, source_system, source_instance, source_account_id, counts_from_week
 
 ),
 
@@ -224,6 +232,7 @@ last_uses as (
     inner join {{ links }} as links
         on
             uses.counts_from_week <= links.week
+            and uses.source_kind = links.source_kind
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id

@@ -1,0 +1,170 @@
+"""The warehouse's own tables and the published release: typed, sliced, closed again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from health_pipeline.contract.clocks import Quarter, Week
+from health_pipeline.contract.mart import empty_table, mart_tables
+from health_pipeline.mart.connection import WarehouseBusyError, open_duckdb
+from health_pipeline.mart.published import MART_FILE, current_release, read_published
+from health_pipeline.mart.warehouse import read_mart, table_hashes, write_slices
+from health_pipeline.settings import Settings
+
+W1, W2 = Week(date(2026, 1, 5)), Week(date(2026, 1, 12))
+NAME = "watermelon_accounts_weekly"
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def watermelons(*rows: tuple[str, Week]) -> pa.Table:
+    full = [
+        {
+            "account_id": account,
+            "week": week.monday,
+            "reasons": "low_coverage",
+            "reasons_count": 1,
+            "score": 81.5,
+            "arr_reporting": Decimal("10.00"),
+        }
+        for account, week in rows
+    ]
+    return pa.Table.from_pylist(full, schema=mart_tables()[NAME].arrow_schema)
+
+
+def test_slices_are_replaced_and_nothing_else(settings):
+    write_slices(settings, NAME, watermelons(("a", W1), ("b", W1), ("a", W2)), weeks=[W1, W2])
+    write_slices(settings, NAME, watermelons(("c", W2)), weeks=[W2])
+    assert [(row["account_id"], row["week"]) for row in read_mart(settings, NAME).to_pylist()] == [
+        ("a", W1.monday),
+        ("b", W1.monday),
+        ("c", W2.monday),
+    ]
+    write_slices(settings, NAME, empty_table(NAME), weeks=[W1])
+    assert read_mart(settings, NAME, [W1]).num_rows == 0
+    assert read_mart(settings, NAME).schema == mart_tables()[NAME].arrow_schema
+
+
+def test_writing_the_same_twice_gives_the_same_content(settings):
+    hashes = []
+    for _ in range(2):
+        write_slices(settings, NAME, watermelons(("b", W1), ("a", W1)), weeks=[W1])
+        hashes.append(table_hashes(settings, [NAME], [W1]))
+    assert hashes[0] == hashes[1]
+    assert hashes[0] != table_hashes(settings, [NAME], [W2])
+
+
+def test_rows_outside_the_named_weeks_are_refused_and_nothing_is_written(settings):
+    write_slices(settings, NAME, watermelons(("a", W1)), weeks=[W1])
+    with pytest.raises(ValueError, match="rows of week 2026-01-12, which the call does not name"):
+        write_slices(settings, NAME, watermelons(("b", W1), ("b", W2)), weeks=[W1])
+    assert read_mart(settings, NAME)["account_id"].to_pylist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: write_slices(s, "accounts", empty_table("accounts")), "accounts is built by dbt"),
+        (lambda s: write_slices(s, NAME, empty_table(NAME).drop_columns(["score"]), weeks=[W1]), "the contract wants"),
+        (
+            lambda s: write_slices(s, NAME, empty_table(NAME), quarters=[Quarter(date(2026, 1, 1))]),
+            "partitioned by week",
+        ),
+        (lambda s: read_mart(s, "nonsense"), "The mart has no table 'nonsense'"),
+        (lambda s: read_published(s, "accounts", weeks=[W1]), "partitioned by none"),
+    ],
+)
+def test_a_wrong_call_is_told_in_a_sentence(settings, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(settings)
+
+
+def test_what_was_not_built_is_told(settings):
+    with pytest.raises(FileNotFoundError, match="run the weekly review first"):
+        read_mart(settings, NAME)
+    write_slices(settings, NAME, watermelons(("a", W1)), weeks=[W1])
+    with pytest.raises(LookupError, match="accounts was not built yet"):
+        read_mart(settings, "accounts")
+
+
+def test_a_snapshot_is_replaced_whole(settings):
+    model = {"segment_model_id": "m1", "quarter": date(2026, 1, 1), "status": "candidate"}
+    for name in ("m1", "m2"):
+        table = pa.Table.from_pylist(
+            [{**model, "segment_model_id": name}], schema=mart_tables()["segment_models"].arrow_schema
+        )
+        write_slices(settings, "segment_models", table)
+    assert read_mart(settings, "segment_models")["segment_model_id"].to_pylist() == ["m2"]
+
+
+def test_before_the_first_release_everything_is_empty_and_typed(settings):
+    assert current_release(settings) is None
+    for name, table in mart_tables().items():
+        assert read_published(settings, name).schema == table.arrow_schema
+
+
+def publish(settings: Settings, release: str, statement: str) -> None:
+    folder = settings.published / "releases" / release
+    folder.mkdir(parents=True)
+    with duckdb.connect(str(folder / MART_FILE)) as connection:
+        connection.execute(statement)
+    link = settings.published / "current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder)
+
+
+def test_published_rows_are_read_by_slice_and_a_newer_column_is_null(settings):
+    publish(
+        settings,
+        "r1",
+        f"create table {NAME} as select * from (values ('a', date '2026-01-05', 5.0), ('b', date '2026-01-12', 6.0)) "
+        "as t (account_id, week, score)",
+    )
+    assert current_release(settings) == "r1"
+    assert read_published(settings, NAME, weeks=[W2])["account_id"].to_pylist() == ["b"]
+    both = read_published(settings, NAME)
+    assert both.schema == mart_tables()[NAME].arrow_schema
+    assert both["reasons"].to_pylist() == [None, None]
+    assert read_published(settings, "segment_models").num_rows == 0
+
+
+def test_reading_leaves_no_handle_behind(settings):
+    write_slices(settings, NAME, watermelons(("a", W1)), weeks=[W1])
+    read_mart(settings, NAME)
+    with pytest.raises(duckdb.Error), open_duckdb(settings.warehouse, read_only=True) as connection:
+        connection.execute("select * from nothing_of_that_name")
+    code = f"import duckdb; duckdb.connect({str(settings.warehouse)!r}).execute('create table other (a int)')"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_another_process_holds_is_waited_for_a_bounded_time(settings):
+    write_slices(settings, NAME, watermelons(("a", W1)), weeks=[W1])
+    code = (
+        f"import duckdb, sys; c = duckdb.connect({str(settings.warehouse)!r}); "
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        started = time.monotonic()
+        with (
+            pytest.raises(WarehouseBusyError, match="wait for its run to end"),
+            open_duckdb(settings.warehouse, read_only=True, wait_seconds=0.3),
+        ):
+            pass
+        assert time.monotonic() - started < 5
+    finally:
+        holder.stdin.close()
+        holder.wait()
+    assert read_mart(settings, NAME).num_rows == 1
