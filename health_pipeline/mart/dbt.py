@@ -245,12 +245,13 @@ def failure_sentence(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _dbt() -> list[str]:
-    return [sys.executable, "-m", "dbt.cli.main", "--no-use-colors"]
+    return [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors"]
 
 
 def _last_words(output: str) -> str:
     lines = [re.sub(r"^\d\d:\d\d:\d\d\s+", "", line).strip() for line in output.splitlines()]
-    return " ".join([line for line in lines if line][-3:]) or "it said nothing"
+    # lines that start with > are dbt's own call stack
+    return " ".join([line for line in lines if line and not line.startswith(">")][-3:]) or "it said nothing"
 
 
 def ensure_manifest() -> Path:

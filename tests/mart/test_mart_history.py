@@ -326,6 +326,14 @@ def test_a_failing_run_is_told_in_a_sentence_and_integrates_nothing(company, mar
     assert mart.query("select count(*) from landing.source_load where is_pending")[0][0] > 0
 
 
+def test_a_build_that_would_empty_the_warehouse_is_refused(at_once, company):
+    before = hashes(at_once)
+    write_landing_manifest(at_once.settings, company.manifest())
+    with pytest.raises(DbtError, match="would empty the warehouse and pass every test"):
+        run_dbt(at_once.settings, ["build", "--empty"], dbt_vars(at_once.settings, at_once.policy, WEEKS))
+    assert hashes(at_once) == before
+
+
 def test_a_landed_file_that_is_gone_is_named(company, mart_of):
     mart = mart_of(company)
     manifest = company.manifest().slice(0, 1)
