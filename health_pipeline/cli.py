@@ -46,7 +46,7 @@ def demo(
     from health_pipeline.orchestration.demo import run_demo  # noqa: PLC0415
 
     with failing_in_one_sentence(out), show_progress(out):
-        for line in run_demo(Settings(), seed, accounts, SystemClock()):
+        for line in run_demo(Settings(), seed, accounts):
             out.print(line)
 
 

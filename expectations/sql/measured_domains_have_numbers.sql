@@ -1,6 +1,11 @@
 -- Weeks in which a domain is measured for some account and its leading feature is null for all of them.
 with leading_features as (
-    select week, 'arr' as column_name, commercial_status as status, arr is not null as is_known
+    -- A company without subscriptions has invoices.
+    select
+        week,
+        'arr or invoices_91d' as column_name,
+        commercial_status as status,
+        arr is not null or invoices_91d is not null as is_known
     from account_features_weekly
     union all
     select week, 'overdue_amount' as column_name, payment_status as status, overdue_amount is not null as is_known

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
+import dagster as dg
 import yaml
 
-from health_pipeline.contract.clocks import Quarter, SystemClock, Week, weeks_between
+from health_pipeline.contract.clocks import Quarter, Week, weeks_between
 from health_pipeline.mart.published import current_release, read_published
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.run import run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
 from health_pipeline.segmentation.adoption import adopt_model, newest_published_week
@@ -22,7 +24,7 @@ QUARTERS = (date(2026, 1, 1), date(2026, 4, 1), date(2026, 7, 1))
 logger = get_logger("demo")
 
 
-def run_demo(settings: Settings, seed: int, accounts: int, clock: SystemClock) -> Iterator[str]:
+def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
     """Publish every week of the demo's year and adopt a segment model after each quarter; then say where it is.
 
     A demo that was killed goes on where it stopped: what is published is not run again.
@@ -34,6 +36,7 @@ def run_demo(settings: Settings, seed: int, accounts: int, clock: SystemClock) -
     """
     configure_sources(settings, seed, accounts)
     company = load_company(settings.policy).model
+    definitions = build_definitions(settings)
     first = Week(company.first_week)
     quarters = [Quarter(day, company.fiscal_year_start_month) for day in QUARTERS]
     stages = [first.shift(-1), *(quarter.last_week for quarter in quarters), NEWEST_WEEK]
@@ -43,9 +46,9 @@ def run_demo(settings: Settings, seed: int, accounts: int, clock: SystemClock) -
         if start < last:
             weeks = list(weeks_between(start.shift(1), last))
             logger.info("weekly_review", weeks=len(weeks), first=str(weeks[0]), last=str(last))
-            run_weekly(settings, weeks)
+            run_weekly(settings, weeks, definitions=definitions)
         if number < len(quarters):
-            _review_and_adopt(settings, quarters[number])
+            _review_and_adopt(settings, quarters[number], definitions)
     yield from where_things_are(settings)
 
 
@@ -65,11 +68,11 @@ def configure_sources(settings: Settings, seed: int, accounts: int) -> None:
     path.write_text(yaml.safe_dump(wanted), encoding="utf-8")
 
 
-def _review_and_adopt(settings: Settings, quarter: Quarter) -> None:
+def _review_and_adopt(settings: Settings, quarter: Quarter, definitions: dg.Definitions) -> None:
     models = _models_of(settings, quarter)
     if not models:
         logger.info("quarterly_review", quarter=str(quarter))
-        run_quarterly(settings, quarter)
+        run_quarterly(settings, quarter, definitions)
         models = _models_of(settings, quarter)
     newest = newest_published_week(settings)
     if newest is not None and newest > quarter.last_week:

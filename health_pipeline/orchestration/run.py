@@ -59,8 +59,18 @@ def weeks_to_review(week: Week, count: int, company: CompanyPolicy, now: datetim
     return weeks
 
 
-def run_weekly(settings: Settings, weeks: Sequence[Week], restate_reason: str | None = None) -> RunOutcome:
+def run_weekly(
+    settings: Settings,
+    weeks: Sequence[Week],
+    restate_reason: str | None = None,
+    definitions: dg.Definitions | None = None,
+) -> RunOutcome:
     """Run the weekly review of those weeks: one run, one release.
+
+    Parameters
+    ----------
+    restate_reason : why published weeks that come out differently are replaced; None refuses them
+    definitions : `build_definitions(settings)`, where several runs share it
 
     Raises
     ------
@@ -71,12 +81,12 @@ def run_weekly(settings: Settings, weeks: Sequence[Week], restate_reason: str | 
     config: dict[str, Any] = {}
     if restate_reason is not None:
         config = {"candidate_release": {"config": {"restate_reason": restate_reason}}}
-    return _run(settings, WEEKLY_JOB, tags, None, config, "release")
+    return _run(settings, WEEKLY_JOB, tags, None, config, "release", definitions)
 
 
-def run_quarterly(settings: Settings, quarter: Quarter) -> RunOutcome:
+def run_quarterly(settings: Settings, quarter: Quarter, definitions: dg.Definitions | None = None) -> RunOutcome:
     """Run the quarterly segmentation review of that quarter; RunFailedError with the first reason."""
-    return _run(settings, QUARTERLY_JOB, {}, str(quarter), {}, "quarterly_release")
+    return _run(settings, QUARTERLY_JOB, {}, str(quarter), {}, "quarterly_release", definitions)
 
 
 def _run(
@@ -86,10 +96,11 @@ def _run(
     partition_key: str | None,
     ops: Mapping[str, Any],
     release_asset: str,
+    definitions: dg.Definitions | None,
 ) -> RunOutcome:
     load_company(settings.policy)
     with dagster_instance(settings) as instance:
-        job = build_definitions(settings).resolve_job_def(job_name)
+        job = (definitions or build_definitions(settings)).resolve_job_def(job_name)
         log = settings.home / "logs" / f"{job_name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         # dbt's own lines go to a file: the terminal shows what the rooms say.
