@@ -105,6 +105,7 @@ class Landing:
                 "path": str((self.folder / table.path).resolve()),
                 "rows": table.rows,
                 "is_complete": table.is_complete,
+                "is_delivered": table.is_delivered,
                 "loaded_at": record.loaded_at,
                 "content_sha256": table.content_sha256,
             }

@@ -36,6 +36,7 @@ SOURCE_LOAD_SCHEMA = pa.schema(
         ("watermark_from", _TIMESTAMP),
         ("watermark_to", _TIMESTAMP),
         ("is_complete", pa.bool_()),
+        ("is_delivered", pa.bool_()),
         ("content_sha256", pa.string()),
         ("path", pa.string()),
         ("extract_sha256", pa.string()),
@@ -57,20 +58,28 @@ MANIFEST_SCHEMA = pa.schema(
         ("path", pa.string()),
         ("rows", pa.int64()),
         ("is_complete", pa.bool_()),
+        ("is_delivered", pa.bool_()),
         ("loaded_at", _TIMESTAMP),
         ("content_sha256", pa.string()),
     ]
 )
 
+# Columns of SOURCE_LOAD_SCHEMA that differ from table to table of a load.
+_OWN = ("table", "path", "rows", "is_complete", "is_delivered", "content_sha256", "watermark_from", "watermark_to")
+
 
 @dataclass(frozen=True)
 class TableRecord:
-    """One table of a load; `path` is relative to the landing."""
+    """One table of a load; `path` is relative to the landing.
+
+    `is_delivered` is False where the system sent no such table at all: what it is silent about is unknown, not zero.
+    """
 
     table: str
     path: str
     rows: int
     is_complete: bool
+    is_delivered: bool
     content_sha256: str
     watermark_from: datetime | None = None
     watermark_to: datetime | None = None
@@ -108,17 +117,15 @@ class LoadRecord:
     def to_table(self) -> pa.Table:
         """The record as `source_load` rows, one per table."""
         shared = {name: getattr(self, name) for name in SOURCE_LOAD_SCHEMA.names if hasattr(self, name)}
-        own = ("table", "path", "rows", "is_complete", "content_sha256", "watermark_from", "watermark_to")
-        rows = [{**shared, **{name: getattr(table, name) for name in own}} for table in self.tables]
+        rows = [{**shared, **{name: getattr(table, name) for name in _OWN}} for table in self.tables]
         return pa.Table.from_pylist(rows, schema=SOURCE_LOAD_SCHEMA)
 
     @classmethod
     def from_rows(cls, rows: list[dict[str, Any]]) -> LoadRecord:
         """Read a record from its `source_load` rows."""
         first = rows[0]
-        own = ("table", "path", "rows", "is_complete", "content_sha256", "watermark_from", "watermark_to")
-        tables = tuple(TableRecord(**{name: row[name] for name in own}) for row in rows)
-        shared = {name: first[name] for name in SOURCE_LOAD_SCHEMA.names if name not in own}
+        tables = tuple(TableRecord(**{name: row[name] for name in _OWN}) for row in rows)
+        shared = {name: first[name] for name in SOURCE_LOAD_SCHEMA.names if name not in _OWN}
         return cls(tables=tables, **shared)
 
 

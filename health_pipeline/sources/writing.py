@@ -55,12 +55,13 @@ def write_landed_table(
                 "changed meanwhile, so deliver it again."
             )
     if conformed is None:
-        return TableRecord(table.name, path, 0, False, empty_content_sha256(table))
+        return TableRecord(table.name, path, 0, False, False, empty_content_sha256(table))
     return TableRecord(
         table.name,
         path,
         conformed.rows,
         conformed.is_complete,
+        True,
         conformed.content_sha256,
         conformed.watermark_from,
         conformed.watermark_to,

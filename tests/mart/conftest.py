@@ -92,7 +92,9 @@ class HandMadeCompany:
         sequence = 1 + max((row["load_sequence"] for row in self.manifest_rows), default=0)
         load_id = f"load-{sequence:03d}-{kind}"
         source_system = system or f"{kind}_system"
-        for name, rows in tables.items():
+        # As the landing does: a table of the kind that was not sent is there, empty, and marked as not delivered.
+        unsent = {name: () for name, table in landing_tables().items() if kind in table.kinds and name not in tables}
+        for name, rows in {**tables, **unsent}.items():
             table = landing_tables()[name]
             path = self.folder / load_id / f"{name}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +127,7 @@ class HandMadeCompany:
                     "path": str(path),
                     "rows": len(full),
                     "is_complete": name in complete,
+                    "is_delivered": name in tables,
                     "loaded_at": loaded_at,
                     "content_sha256": "",
                 }

@@ -153,7 +153,7 @@
     {{ return({
         'load_sequence': 'bigint', 'load_id': 'varchar', 'source_kind': 'varchar', 'source_system': 'varchar',
         'source_instance': 'varchar', 'mode': 'varchar', 'table_name': 'varchar', 'path': 'varchar', 'rows': 'bigint',
-        'is_complete': 'boolean', 'loaded_at': 'timestamp', 'content_sha256': 'varchar',
+        'is_complete': 'boolean', 'is_delivered': 'boolean', 'loaded_at': 'timestamp', 'content_sha256': 'varchar',
     }) }}
 {% endmacro %}
 

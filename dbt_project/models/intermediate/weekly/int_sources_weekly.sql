@@ -20,6 +20,8 @@ loads as (
         end as known_from
     from {{ source('landing', 'source_load') }} as loads
     left join first_arrivals on loads.load_id = first_arrivals.load_id
+    -- a table its system never sends is not connected, however often the system reports
+    where loads.is_delivered
 
 ),
 
