@@ -30,7 +30,7 @@ app.add_typer(loads_app, name="loads")
 app.add_typer(policy_app, name="policy")
 app.add_typer(incidents_app, name="incidents")
 # Bound to the terminal as it is now: a run sends what dbt prints elsewhere.
-out = Console(soft_wrap=True, highlight=False, file=sys.stdout)
+out = Console(soft_wrap=True, highlight=False, file=sys.stdout, width=None if sys.stdout.isatty() else 200)
 
 WeekOption = Annotated[str, typer.Option("--week", help="The Monday a week starts, YYYY-MM-DD.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address. It is recorded.")]

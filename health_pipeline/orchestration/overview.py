@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
+from health_pipeline.identity.overrides import load_overrides
 from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
@@ -57,4 +58,7 @@ def checked_documents(settings: Settings) -> Iterator[str]:
     """Validate every document; one line each."""
     for loader in (load_company, load_health_score, load_segmentation, load_playbooks, load_capacity):
         document = loader(settings.policy)
-        yield f"ok  {document.name:<14} {document.hash}  {document.path}"
+        yield f"ok  {document.name:<18} {document.hash}  {document.path}"
+    overrides = load_overrides(settings.policy, settings.home)
+    count = len(overrides.overrides) + len(overrides.merges)
+    yield f"ok  {'identity_overrides':<18} {count} entries"

@@ -155,7 +155,7 @@ def _not_judged(data: ReleaseData, company: CompanyPolicy) -> str:
     known = sum(row["source_accounts"] or 0 for row in data.freshness)
     if known:
         matched = sum(row["matched_accounts"] or 0 for row in data.freshness)
-        text += f" {percent(matched / known)} of the source records are matched to an account."
+        text += f" {matched:,} of {known:,} accounts of the sources are matched to an account."
     if company.not_applicable_domains:
         text += f" Not applicable to this company: {listed(list(company.not_applicable_domains))}."
     return text

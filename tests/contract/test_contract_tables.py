@@ -7,15 +7,34 @@ import pytest
 from health_pipeline.contract.landing import SOURCE_KINDS, arrow_schema, landing_tables
 from health_pipeline.contract.mart import empty_table, mart_tables
 
-RELIED_ON = (
-    "accounts account_links unmatched_records account_features_weekly account_outcomes_weekly "
-    "account_health_weekly account_health_current score_contributions_weekly score_changes_weekly "
-    "tier_movements_weekly watermelon_accounts_weekly action_plan_weekly action_plan_accounts_weekly "
-    "review_tasks risk_packets risk_evidence segment_models segment_assignments_quarterly "
-    "segment_performance_quarterly segment_stability_quarterly persona_alignment_quarterly "
-    "segment_reconciliation_quarterly review_metrics_weekly measurement_events source_freshness_weekly "
-    "publication_log "
-).split()
+RELIED_ON = [
+    "accounts",
+    "account_links",
+    "unmatched_records",
+    "account_features_weekly",
+    "account_outcomes_weekly",
+    "account_health_weekly",
+    "account_health_current",
+    "score_contributions_weekly",
+    "score_changes_weekly",
+    "tier_movements_weekly",
+    "watermelon_accounts_weekly",
+    "action_plan_weekly",
+    "action_plan_accounts_weekly",
+    "review_tasks",
+    "risk_packets",
+    "risk_evidence",
+    "segment_models",
+    "segment_assignments_quarterly",
+    "segment_performance_quarterly",
+    "segment_stability_quarterly",
+    "persona_alignment_quarterly",
+    "segment_reconciliation_quarterly",
+    "review_metrics_weekly",
+    "measurement_events",
+    "source_freshness_weekly",
+    "publication_log",
+]
 
 
 def test_every_table_that_others_rely_on_is_there():
