@@ -48,7 +48,7 @@ def test_what_could_not_be_judged_is_named(release):
     assert sentence.startswith(f"{dark} accounts were not scored")
     assert "Not connected: projects." in sentence
     assert "Stale: surveys." in sentence
-    assert "of the source records are matched to an account." in sentence
+    assert "accounts of the sources are matched to an account." in sentence
 
 
 def test_no_account_at_risk_reads_so(builder):
