@@ -111,7 +111,7 @@ def test_too_little_known_is_unsegmented_with_a_reason(accounts: Accounts, quart
     found = review_quarter(frame, quarter, policy)
     row = found.assignments.to_pylist()[3]
     assert row["segment"] == "unsegmented"
-    assert row["unsegmented_reason"] == "25% of the features are known, 60% are needed; missing: usage, engagement"
+    assert row["unsegmented_reason"] == "14% of the features are known, 60% are needed; missing: usage, engagement"
     assert row["distance_to_centre"] is None
     assert found.assignments.to_pylist()[4]["segment"] != "unsegmented"
     assert found.performance.to_pylist()[-1]["segment"] == "unsegmented"
