@@ -1,0 +1,112 @@
+"""Failed runs and failed checks are told: to the log, and to a webhook where one is set."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import dagster as dg
+import pytest
+
+from health_pipeline.orchestration.resources import Notifier
+from health_pipeline.orchestration.sensors import build_sensors, failed_checks
+
+
+@pytest.fixture
+def webhook():
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook", received
+    server.shutdown()
+    server.server_close()
+
+
+def told(caplog) -> list[dict]:
+    return [
+        json.loads(record.getMessage()) for record in caplog.records if record.name == "health_pipeline.orchestration"
+    ]
+
+
+def test_a_notification_reaches_the_log_and_the_webhook(webhook, caplog):
+    url, received = webhook
+    with caplog.at_level(logging.INFO, "health_pipeline"):
+        Notifier(webhook_url=url).notify("weekly_health_review failed", "crm is stale", "run-1")
+    assert received == [{"title": "weekly_health_review failed", "text": "crm is stale", "run_id": "run-1"}]
+    assert [(entry["event"], entry["detail"]) for entry in told(caplog)] == [("notification", "crm is stale")]
+
+
+@pytest.mark.parametrize(
+    ("url", "event"), [("ftp://example.com/x", "webhook_refused"), ("http://127.0.0.1:9/closed", "webhook_failed")]
+)
+def test_a_webhook_that_does_not_work_is_logged_and_stops_nothing(url, event, caplog):
+    with caplog.at_level(logging.INFO, "health_pipeline"):
+        Notifier(webhook_url=url, timeout_seconds=1).notify("t", "d", "run-1")
+    assert [entry["event"] for entry in told(caplog)] == ["notification", event]
+
+
+@dg.asset
+def broken() -> None:
+    raise ValueError("billing was refused: invoices.csv has no column 'total'")
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec("row_count", asset="warned")])
+def warned():
+    yield dg.MaterializeResult()
+    yield dg.AssetCheckResult(check_name="row_count", passed=False, severity=dg.AssetCheckSeverity.WARN)
+
+
+def run(asset: dg.AssetsDefinition, instance: dg.DagsterInstance):
+    job = dg.Definitions(assets=[asset], jobs=[dg.define_asset_job("job", selection=[asset])]).resolve_job_def("job")
+    return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def sensor(name: str) -> dg.SensorDefinition:
+    return next(entry for entry in build_sensors([]) if entry.name == name)
+
+
+def test_a_failed_run_is_told_with_its_reason(caplog):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(broken, instance)
+        context = dg.build_run_status_sensor_context(
+            "tell_failed_runs",
+            dagster_event=next(event for event in result.all_events if event.is_run_failure),
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            resources={"notifier": Notifier()},
+        ).for_run_failure()
+        with caplog.at_level(logging.INFO, "health_pipeline"):
+            sensor("tell_failed_runs")(context)
+    (entry,) = told(caplog)
+    assert entry["title"] == "job failed"
+    assert entry["detail"].startswith("billing was refused: invoices.csv has no column 'total'")
+
+
+def test_a_check_that_warned_is_told_after_a_run_that_succeeded(caplog):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(warned, instance)
+        assert result.success
+        assert failed_checks(instance, result.run_id) == ["warned: row_count"]
+        context = dg.build_run_status_sensor_context(
+            "tell_failed_checks",
+            dagster_event=next(event for event in result.all_events if event.event_type_value == "PIPELINE_SUCCESS"),
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            resources={"notifier": Notifier()},
+        )
+        with caplog.at_level(logging.INFO, "health_pipeline"):
+            sensor("tell_failed_checks")(context)
+    assert [(entry["title"], entry["detail"]) for entry in told(caplog)] == [("1 check warns", "warned: row_count")]
