@@ -1,13 +1,21 @@
 """Dagster asset of the identity room: the crosswalk from source records to accounts."""
 
-import dagster as dg
+from datetime import UTC
 
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.landing import SOURCE_KINDS
+from health_pipeline.identity.crosswalk import Crosswalk
 from health_pipeline.identity.store import refresh_identity
-from health_pipeline.observability.dagster_metadata import OWNERS, STORES
+from health_pipeline.observability.dagster_metadata import OWNERS, STORES, column_schema, report_numbers, weeks_of
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.policy.company import load_company
 from health_pipeline.sources.landing import Landing
 
+COLUMNS = column_schema("account_links")
 logger = get_logger("identity")
 
 
@@ -24,7 +32,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         kinds={"python", "parquet"},
         required_resource_keys=STORES,
         description="One row per source record, account and validity: which record belongs to which account, by "
-        "which method, with what confidence and evidence. What belongs to none goes to the unmatched queue.",
+        "which method, with what confidence and evidence. What belongs to none goes to the unmatched queue. Built "
+        "from all committed loads, in their order; the plots show it as it was known in each week.",
+        metadata={"dagster/column_schema": COLUMNS},
     )
     def crosswalk(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         settings = context.resources.settings
@@ -34,14 +44,26 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         methods = dict.fromkeys(sorted(set(result.links["method"].to_pylist())), 0)
         for method in result.links["method"].to_pylist():
             methods[method] += 1
+        cutoff = load_company(settings.policy).model.cutoff_hours
+        known = {str(week): _known_in(result, week, cutoff) for week in weeks_of(context)}
+        report_numbers(context, ["identity", "crosswalk"], known)
         logger.info("linked", accounts=result.accounts.num_rows, links=open_links, unmatched=result.unmatched.num_rows)
         return dg.MaterializeResult(
             metadata={
-                "accounts": result.accounts.num_rows,
-                "links in force": open_links,
+                "dagster/row_count": result.links.num_rows,
+                "accounts ever seen": result.accounts.num_rows,
                 "unmatched records": result.unmatched.num_rows,
                 "links by method": dg.MetadataValue.json(methods),
             }
         )
 
     return [crosswalk]
+
+
+def _known_in(crosswalk: Crosswalk, week: Week, cutoff_hours: int) -> dict[str, float]:
+    """Links in force at the week's known_at, and the accounts they lead to."""
+    at = pa.scalar(week.known_at(cutoff_hours).astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
+    links = crosswalk.links
+    ended = pc.fill_null(pc.less_equal(links["valid_to"], at), False)
+    in_force = links.filter(pc.and_(pc.less_equal(links["valid_from"], at), pc.invert(ended)))
+    return {"links in force": in_force.num_rows, "accounts": pc.count_distinct(in_force["account_id"]).as_py()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
@@ -29,8 +30,16 @@ from health_pipeline.mart.dbt import (
     record_build,
     write_landing_manifest,
 )
-from health_pipeline.mart.warehouse import read_mart
-from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_slices, weeks_of
+from health_pipeline.mart.warehouse import intermediate_rows, read_mart
+from health_pipeline.observability.dagster_metadata import (
+    OWNERS,
+    STORES,
+    key_sentence,
+    published_name,
+    report_numbers,
+    report_slices,
+    weeks_of,
+)
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.sources.landing import Landing
@@ -54,9 +63,18 @@ class MartTranslator(DagsterDbtTranslator):
         if node["resource_type"] == "source":
             return spec.replace_attributes(key=source_key(node["name"]))
         layer = node["fqn"][1]
-        key = [node["name"]] if layer == "marts" else [layer, node["name"]]
+        if layer != "marts":
+            return spec.replace_attributes(
+                key=dg.AssetKey([layer, node["name"]]), group_name=GROUPS[layer], owners=OWNERS
+            )
+        # dbt's description is the grain, then the SQL: the key stands between them.
+        grain, _, sql = (spec.description or "").partition("\n\n")
         return spec.replace_attributes(
-            key=dg.AssetKey(key), group_name=GROUPS.get(layer, "03c_feature_mart"), owners=OWNERS
+            key=dg.AssetKey([node["name"]]),
+            group_name=GROUPS[layer],
+            owners=OWNERS,
+            description="\n\n".join(part for part in (grain, key_sentence(node["name"]), sql) if part),
+            metadata={**spec.metadata, "dagster/table_name": published_name(node["name"])},
         )
 
     def get_asset_check_spec(
@@ -113,17 +131,47 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
                 raise_on_error=False,
                 target_path=Path(environment["DBT_TARGET_PATH"]),
             )
-            yield from invocation.stream()
+            # Kept until the rows are counted: what is attached to an asset after its event is lost.
+            events = list(invocation.stream())
         if not invocation.is_successful():
+            yield from events
             results = invocation.get_artifact("run_results.json")["results"]
             raise dg.Failure(description=failure_sentence(results), allow_retries=False)
         for name in MART_TABLES:
             table = read_mart(settings, name, weeks if mart_tables()[name].partition == "week" else None)
-            report_slices(context, name, table)
+            report_slices(context, name, table, _numbers(name, table))
+        for name, rows in intermediate_rows(settings, weeks).items():
+            context.add_asset_metadata({"dagster/row_count": rows.total}, asset_key=dg.AssetKey(["intermediate", name]))
+            by_week = {week: {"dagster/partition_row_count": count} for week, count in rows.by_week.items()}
+            report_numbers(context, ["intermediate", name], by_week)
+        yield from events
         record = record_build(settings, Path(environment["DBT_TARGET_PATH"]) / "run_results.json", MART_TABLES, weeks)
         logger.info("features_built", weeks=len(weeks), invocation=record.invocation_id)
 
     return [feature_mart]
+
+
+def _numbers(name: str, table: pa.Table) -> dict[str, dict[str, float]]:
+    """What the UI plots over the weeks beside the rows: how much of each domain is known, how much matched."""
+    if name == "account_features_weekly":
+        statuses = [column for column in table.column_names if column.endswith("_status")]
+        frame = table.select(["week", *statuses]).to_pandas()
+        known = frame[statuses].isin(["measured", "zero"]).groupby(frame["week"]).mean()
+        return {
+            str(week): {
+                f"{status.removesuffix('_status')} known, share of accounts": round(float(share), 4)
+                for status, share in shares.items()
+            }
+            for week, shares in known.iterrows()
+        }
+    if name == "source_freshness_weekly":
+        numbers: dict[str, dict[str, float]] = {}
+        for row in table.select(["week", "source_kind", "match_share"]).to_pylist():
+            if row["match_share"] is not None:
+                label = f"{row['source_kind']} accounts matched, share"
+                numbers.setdefault(str(row["week"]), {})[label] = round(row["match_share"], 4)
+        return numbers
+    return {}
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import duckdb
@@ -16,6 +17,7 @@ from health_pipeline.mart.landing_columns import DBT_ROOMS
 from health_pipeline.settings import Settings
 
 DBT_SCHEMA = "marts"
+INTERMEDIATE_SCHEMA = "intermediate"
 OUTPUT_SCHEMA = "outputs"
 
 
@@ -81,6 +83,37 @@ def _read(connection: duckdb.DuckDBPyConnection, table: MartTable, slices: Seque
     query = f'select {columns} from {schema}."{table.name}" {condition} order by {order}'
     rows = connection.execute(query, values).to_arrow_table()
     return rows.select(names).cast(table.arrow_schema)
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows of a table: all of them, and of each week asked for where it has weeks."""
+
+    total: int
+    by_week: dict[str, int]
+
+
+def intermediate_rows(settings: Settings, weeks: Sequence[Week]) -> dict[str, RowCounts]:
+    """Count the rows of dbt's intermediate tables, for the run's page; views are left out."""
+    with open_duckdb(settings.warehouse, read_only=True) as connection:
+        found = connection.execute(
+            "select tables.table_name, coalesce(bool_or(columns.column_name = 'week'), false) from duckdb_tables() "
+            "as tables inner join duckdb_columns() as columns using (schema_name, table_name) "
+            "where tables.schema_name = ? group by all order by all",
+            [INTERMEDIATE_SCHEMA],
+        ).fetchall()
+        counts = {}
+        for name, has_weeks in found:
+            table = f'{INTERMEDIATE_SCHEMA}."{name}"'
+            total = connection.execute(f"select count(*) from {table}").fetchall()[0][0]
+            query = f"select week, count(*) from {table} where list_contains(?, week) group by week"
+            monday_rows = (
+                connection.execute(query, [[week.monday for week in weeks]]).fetchall() if has_weeks and weeks else []
+            )
+            rows = dict(monday_rows)
+            by_week = {str(week): rows.get(week.monday, 0) for week in weeks} if has_weeks else {}
+            counts[name] = RowCounts(total, by_week)
+    return counts
 
 
 def write_slices(

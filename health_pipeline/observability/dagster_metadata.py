@@ -28,18 +28,46 @@ def weeks_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
 def mart_spec(name: str, group: str, deps: Sequence[Any], kinds: set[str]) -> dg.AssetSpec:
     """Spec of a published table: the grain first, its columns with their descriptions, its owners."""
     table = mart_tables()[name]
-    columns = [
-        dg.TableColumn(column.name, column.type, description=column.description) for column in table.built_columns
-    ]
     return dg.AssetSpec(
         name,
         deps=deps,
         group_name=group,
-        description=f"{table.grain}\n\nKey: {', '.join(table.key)}. Partition: {table.partition}.",
+        description=f"{table.grain}\n\n{key_sentence(name)}",
         owners=OWNERS,
         kinds=kinds,
-        metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+        metadata={"dagster/column_schema": column_schema(name), "dagster/table_name": published_name(name)},
     )
+
+
+def column_schema(name: str) -> dg.TableSchema:
+    """The built columns of a published table; its key is never null."""
+    table = mart_tables()[name]
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.name not in table.key),
+            )
+            for column in table.built_columns
+        ]
+    )
+
+
+def key_sentence(name: str) -> str:
+    """Key and partition of a published table, and where it is read."""
+    table = mart_tables()[name]
+    sliced = f"a slice per {table.partition}" if table.partition != "none" else "kept whole"
+    return (
+        f"Key: {', '.join(table.key)}; {sliced}. Read it as `{name}` in the published "
+        "`customer_health.duckdb`: what a run builds counts once it is released."
+    )
+
+
+def published_name(name: str) -> str:
+    """The table's name in the published mart: the warehouse that builds it is the pipeline's own."""
+    return f"customer_health.main.{name}"
 
 
 def rows_by_slice(table: pa.Table, column: str) -> dict[str, int]:
@@ -65,6 +93,16 @@ def report_slices(
             )
     if column == "none":
         context.add_asset_metadata({"dagster/row_count": table.num_rows}, asset_key=name)
+
+
+def report_numbers(
+    context: dg.AssetExecutionContext, asset: str | Sequence[str], numbers: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Attach the numbers given per partition to an asset that is no published table."""
+    for key in context.partition_keys:
+        values = {label: _plain(value) for label, value in numbers.get(key, {}).items()}
+        if values:
+            context.add_asset_metadata(values, asset_key=dg.AssetKey(asset), partition_key=key)
 
 
 def _plain(value: float) -> int | float:

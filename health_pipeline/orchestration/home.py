@@ -25,6 +25,8 @@ def prepare_home(settings: Settings) -> None:
     os.environ.update(NO_TELEMETRY)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ["HEALTH_HOME"] = str(settings.home)
+    if settings.policy is not None:
+        os.environ["HEALTH_POLICY"] = str(settings.policy)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     ease_history_writes(settings.dagster_home)
     shutil.copyfile(REPOSITORY / "dagster.yaml", settings.dagster_home / "dagster.yaml")

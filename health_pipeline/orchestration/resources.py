@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -27,7 +27,13 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
     @dg.resource(description="One run at a time; scratch is clean when it starts.")
     def run_lock(context: dg.InitResourceContext) -> Iterator[str]:
         run_id = context.run.run_id if context.run else "unknown"
-        with hold_run_lock(settings.run_lock, run_id, settings.run_lock_wait_seconds):
+        log = context.log
+
+        def tell(holder: str) -> None:
+            if log is not None:
+                log.warning(f"Waiting for another run to end: {holder} holds the run lock.")
+
+        with hold_run_lock(settings.run_lock, run_id, settings.run_lock_wait_seconds, tell):
             removed = clean_scratch(settings)
             if removed:
                 logger.warning("scratch_cleaned", candidates_left_by_an_earlier_run=removed)
@@ -37,8 +43,17 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
 
 
 @contextlib.contextmanager
-def hold_run_lock(path: Path, holder: str, wait_seconds: float) -> Iterator[None]:
+def hold_run_lock(
+    path: Path, holder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold the run lock; who holds it is written beside it, for the one who waits.
+
+    Parameters
+    ----------
+    path : the lock file
+    holder : who will hold it
+    wait_seconds : how long to wait for it
+    tell : called once with who holds it, where there is waiting to be done
 
     Raises
     ------
@@ -53,6 +68,8 @@ def hold_run_lock(path: Path, holder: str, wait_seconds: float) -> Iterator[None
             lock.acquire(timeout=0)
         except Timeout:
             logger.warning("waiting_for_run", held_by=_holder(note), wait_seconds=wait_seconds)
+            if tell is not None:
+                tell(_holder(note))
             lock.acquire(timeout=wait_seconds)
     except Timeout as error:
         raise TimeoutError(

@@ -35,7 +35,11 @@ def build_sensors(jobs: list[UnresolvedAssetJobDefinition]) -> list[dg.SensorDef
     def tell_failed_checks(context: dg.RunStatusSensorContext, notifier: Notifier) -> None:
         failed = failed_checks(context.instance, context.dagster_run.run_id)
         if failed:
-            notifier.notify(f"{len(failed)} {'check warns' if len(failed) == 1 else 'checks warn'}", ", ".join(failed), context.dagster_run.run_id)
+            notifier.notify(
+                f"{len(failed)} {'check warns' if len(failed) == 1 else 'checks warn'}",
+                ", ".join(failed),
+                context.dagster_run.run_id,
+            )
 
     return [tell_failed_runs, tell_failed_checks]
 

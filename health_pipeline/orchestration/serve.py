@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,9 @@ def serve(settings: Settings, port: int) -> int:
     prepare_home(settings)
     command = [
         sys.executable,
+        # `dagster dev` is the command of this Dagster; its advice to use another tool is not for who reads this.
+        "-W",
+        "ignore:Function `dev_command` is superseded",
         "-m",
         "dagster",
         "dev",
@@ -22,7 +26,13 @@ def serve(settings: Settings, port: int) -> int:
         "-p",
         str(port),
     ]
+    # Started in a script's background, SIGINT is ignored, and Dagster would inherit that and never stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Not in the checkout: Dagster would warn of the `dagster.yaml` there, which is what `prepare_home` copied.
+    server = subprocess.Popen(command, cwd=settings.home)
+    # Stopped by SIGTERM, as a service is, Dagster must hear of it: else its processes live on.
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
-        return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+        return server.wait()
     except KeyboardInterrupt:
-        return 0
+        return server.wait()

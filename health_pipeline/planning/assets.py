@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import dagster as dg
+import pyarrow as pa
 
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.warehouse import read_mart, write_slices
@@ -53,7 +54,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         write_slices(settings, "action_plan_weekly", plan.action_plan, weeks=weeks)
         write_slices(settings, "action_plan_accounts_weekly", plan.action_plan_accounts, weeks=weeks)
         write_slices(settings, "review_tasks", plan.review_tasks)
-        report_slices(context, "action_plan_weekly", plan.action_plan)
+        report_slices(context, "action_plan_weekly", plan.action_plan, _numbers(plan.action_plan))
         report_slices(context, "action_plan_accounts_weekly", plan.action_plan_accounts)
         report_slices(context, "review_tasks", plan.review_tasks)
         open_tasks = plan.review_tasks["state"].to_pylist().count("open")
@@ -63,3 +64,18 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         yield dg.MaterializeResult(asset_key="review_tasks", metadata={"open tasks": open_tasks})
 
     return [plan_reviews]
+
+
+def _numbers(action_plan: pa.Table) -> dict[str, dict[str, float]]:
+    """Accounts, and hours against capacity, of each week's plan: what the UI plots."""
+    labels = {
+        "accounts": "accounts with a proposal",
+        "unowned_accounts": "accounts without an owner",
+        "hours_needed": "hours needed",
+        "hours_within_capacity": "hours within capacity",
+    }
+    sums = action_plan.select(["week", *labels]).to_pandas().fillna(0).groupby("week").sum()
+    return {
+        str(week): {labels[column]: round(float(value), 1) for column, value in row.items()}
+        for week, row in sums.iterrows()
+    }

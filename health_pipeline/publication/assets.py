@@ -16,6 +16,7 @@ from health_pipeline.planning.emission import emit_plan
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.publication.candidate import Kind, Unchanged, build_candidate
+from health_pipeline.publication.errors import FrozenSliceError
 from health_pipeline.publication.gate import publish
 from health_pipeline.publication.in_run import (
     audit_candidate,
@@ -27,7 +28,7 @@ from health_pipeline.publication.in_run import (
 from health_pipeline.publication.releases import current_release
 from health_pipeline.quality.checks import check_results, check_specs
 from health_pipeline.quality.incidents import open_incident
-from health_pipeline.quality.verdict import CheckResult, DbtRecord
+from health_pipeline.quality.verdict import CheckResult, DbtRecord, critical_failures
 from health_pipeline.segmentation.adoption import adopt_first_model
 from health_pipeline.settings import Settings
 
@@ -178,17 +179,24 @@ def _build(
     restate_reason: str | None,
 ) -> dg.MaterializeResult:
     settings: Settings = context.resources.settings
-    built = build_candidate(
-        settings,
-        tables,
-        weeks,
-        quarters,
-        kind,
-        context.resources.clock.now(),
-        reason=restate_reason,
-        restate=restate_reason is not None,
-        versions={"health_score_policy": load_health_score(settings.policy).hash},
-    )
+    try:
+        built = build_candidate(
+            settings,
+            tables,
+            weeks,
+            quarters,
+            kind,
+            context.resources.clock.now(),
+            reason=restate_reason,
+            restate=restate_reason is not None,
+            versions={"health_score_policy": load_health_score(settings.policy).hash},
+        )
+    except FrozenSliceError as error:
+        step = context.op_execution_context.op.name
+        raise dg.Failure(
+            description=f"{error} In the UI the reason is `restate_reason` in the Launchpad: ops > {step} > config.",
+            allow_retries=False,
+        ) from error
     note_candidate(settings, context.run_id, built)
     if isinstance(built, Unchanged):
         logger.info("unchanged", base=built.base_release)
@@ -238,6 +246,7 @@ def _verdict_asset(
         settings: Settings = context.resources.settings
         company = load_company(settings.policy).model
         candidate = candidate_of_run(settings, context.run_id)
+        incident = None
         if candidate is None:
             weeks = weeks_of(context) if kind == "weekly" else []
             quarters = [] if kind == "weekly" else [company.quarter(context.partition_key)]
@@ -252,7 +261,9 @@ def _verdict_asset(
             results, told = verdict.results, verdict.verdict_id
             if not verdict.passed:
                 now = context.resources.clock.now()
-                open_incident(settings.ledger_url, verdict, candidate.run_weeks, company.data_owner_email, now)
+                incident = open_incident(
+                    settings.ledger_url, verdict, candidate.run_weeks, company.data_owner_email, now
+                ).id
         failed = [result.check for result in results if not (result.passed and result.evaluated)]
         logger.info("audited", checks=len(results), failed=len(failed))
         yield dg.MaterializeResult(
@@ -261,12 +272,35 @@ def _verdict_asset(
                 "verdict": told,
                 "checks evaluated": sum(result.evaluated for result in results),
                 "checks failed": len(failed),
+                "critical checks failed": len(critical_failures(results)),
                 "failed": ", ".join(failed) or "none",
             },
         )
         yield from check_results(name, results, specs)
+        held_back = critical_failures(results)
+        if held_back:
+            # Dagster would stop here too, naming the checks; a person needs to know what to do.
+            raise dg.Failure(description=refusal_sentence(held_back, settings, incident), allow_retries=False)
 
     return audit
+
+
+def refusal_sentence(held_back: Sequence[CheckResult], settings: Settings, incident: str | None) -> str:
+    """Why nothing is published, what stays, and what to do."""
+    named = ", ".join(result.check for result in held_back[:3])
+    more = f" and {len(held_back) - 3} more" if len(held_back) > 3 else ""
+    failed = f"{len(held_back)} critical check{'s' if len(held_back) > 1 else ''} failed ({named}{more})"
+    current = current_release(settings)
+    stays = f"the last good release, {current.name}, stays" if current else "nothing was published before either"
+    if incident is None:
+        return (
+            f"What is published no longer passes its audit: {failed}; see the checks for the rows, and "
+            "`health-pipeline doctor`."
+        )
+    return (
+        f"Not published: {failed}; {stays}. Incident {incident} holds the rows' ids: see `health-pipeline incidents "
+        "list` and the asset's checks, put the cause right, and run again."
+    )
 
 
 def _publish(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

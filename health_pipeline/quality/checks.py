@@ -57,11 +57,19 @@ def check_results(
             asset_key=asset,
             check_name=spec.name,
             passed=bool(result.passed and result.evaluated),
-            severity=SEVERITY[result.severity],
+            severity=SEVERITY[result.severity] if result.evaluated else dg.AssetCheckSeverity.ERROR,
             description=result.error or result.observed or None,
-            metadata={
-                "severity": result.severity,
-                "rows that break it": int(result.unexpected_count),
-                "row ids": dg.MetadataValue.json([dict(row) for row in result.row_ids]),
-            },
+            metadata=_found(result),
         )
+
+
+def _found(result: CheckResult) -> dict[str, dg.MetadataValue]:
+    found: dict[str, dg.MetadataValue] = {
+        "severity": dg.MetadataValue.text(result.severity),
+        "rows that break it": dg.MetadataValue.int(int(result.unexpected_count)),
+    }
+    if result.row_ids:
+        columns = [dg.TableColumn(name) for name, _ in result.row_ids[0]]
+        rows = [dg.TableRecord({name: str(value) for name, value in row}) for row in result.row_ids]
+        found[f"first {len(rows)} row ids"] = dg.MetadataValue.table(rows, dg.TableSchema(columns=columns))
+    return found

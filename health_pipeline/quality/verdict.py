@@ -76,6 +76,13 @@ class CheckResult:
         return f"{self.suite}.{self.name}"
 
 
+def critical_failures(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
+    """What holds a publication back: failed critical checks and every check that could not be carried out."""
+    return tuple(
+        result for result in results if not result.evaluated or (result.severity == "critical" and not result.passed)
+    )
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the audit says of one candidate file. The gate asks for it again."""
@@ -98,11 +105,7 @@ class Verdict:
     @property
     def critical_failures(self) -> tuple[CheckResult, ...]:
         """What holds the publication back: failed critical checks and every check that could not be carried out."""
-        return tuple(
-            result
-            for result in self.results
-            if not result.evaluated or (result.severity == "critical" and not result.passed)
-        )
+        return critical_failures(self.results)
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:

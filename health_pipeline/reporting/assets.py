@@ -5,7 +5,13 @@ import dagster as dg
 from health_pipeline.mart.published import current_release
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.policy.company import load_company
+from health_pipeline.quality.incidents import Incident, list_incidents
+from health_pipeline.reporting.charts import TIERS, tier_plot_markdown
+from health_pipeline.reporting.release_data import ReleaseData, read_release
+from health_pipeline.reporting.verdict import verdict
 from health_pipeline.reporting.weekly import write_weekly_report
+from health_pipeline.settings import Settings
 
 logger = get_logger("reporting")
 
@@ -29,15 +35,31 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         release = current_release(settings)
         if release is None:
             raise dg.Failure(description="Nothing is published yet; the report is made from a release.")
-        path = write_weekly_report(settings, settings.published / "releases" / release)
+        folder = settings.published / "releases" / release
+        data, company = read_release(folder), load_company(settings.policy).model
+        path = write_weekly_report(settings, folder, open_incidents(settings))
         logger.info("reported", release=release, report=str(path))
         return dg.MaterializeResult(
             metadata={
-                "report": dg.MetadataValue.path(path),
-                "open in a browser": dg.MetadataValue.url(path.as_uri()),
+                "in one sentence": verdict(data, company).headline,
+                "accounts by tier": dg.MetadataValue.md(tier_plot(data)),
+                # A page served over http may not link to a file: the path is there to be copied.
+                "report (open this file)": dg.MetadataValue.path(path),
                 "release": release,
                 "size in kB": path.stat().st_size // 1024,
             }
         )
 
     return [weekly_report]
+
+
+def open_incidents(settings: Settings) -> list[Incident]:
+    """The data incidents somebody still has to close."""
+    return [incident for incident in list_incidents(settings.ledger_url) if incident.state != "closed"]
+
+
+def tier_plot(data: ReleaseData) -> str:
+    """The accounts by tier over the weeks, small enough to show in the UI."""
+    counts = {(row["week"], row["effective_tier"]): row["accounts"] for row in data.trend}
+    weeks = data.trend_weeks
+    return tier_plot_markdown(weeks, {tier: [counts.get((week, tier), 0) for week in weeks] for tier in TIERS})

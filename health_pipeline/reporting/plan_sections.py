@@ -25,11 +25,25 @@ DESCRIPTION_SHOWN = 120  # characters
 class ReportedIncident(Protocol):
     """What the report shows of an incident."""
 
-    incident_id: str
-    opened_at: datetime
-    state: str
-    owner_email: str
-    title: str
+    @property
+    def incident_id(self) -> str:
+        """What `health-pipeline incidents` calls it."""
+
+    @property
+    def opened_at(self) -> datetime:
+        """UTC."""
+
+    @property
+    def state(self) -> str:
+        """`open` or `assigned`."""
+
+    @property
+    def owner_email(self) -> str:
+        """Who looks at it."""
+
+    @property
+    def title(self) -> str:
+        """One line."""
 
 
 def _hours(hours: float | None) -> str:

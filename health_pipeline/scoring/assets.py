@@ -71,14 +71,15 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 
 
 def numbers_by_week(scored: ScoredWeeks) -> dict[str, dict[str, float]]:
-    """Accounts per tier, mean score and coverage of each week: what the UI plots over the weeks."""
-    frame = scored.health.select(["week", "tier", "score", "coverage"]).to_pandas()
+    """Accounts and revenue by the tier plans use, mean score and coverage of each week: what the UI plots."""
+    frame = scored.health.select(["week", "effective_tier", "score", "coverage", "arr_reporting"]).to_pandas()
     numbers: dict[str, dict[str, float]] = {}
     for week, rows in frame.groupby("week"):
-        tiers = rows["tier"].value_counts()
+        tiers = rows["effective_tier"].value_counts()
+        revenue = rows.loc[rows["effective_tier"] == "at_risk", "arr_reporting"]
         numbers[str(week)] = {
-            **{f"accounts {tier}": int(tiers.get(tier, 0)) for tier in TIERS},
-            "accounts": len(rows),
+            **{f"accounts {tier.replace('_', ' ')}": int(tiers.get(tier, 0)) for tier in TIERS},
+            "revenue at risk, reporting currency": round(float(revenue.fillna(0).astype(float).sum())),
             "mean coverage": round(float(rows["coverage"].mean()), 4),
         }
         if bool(rows["score"].notna().any()):

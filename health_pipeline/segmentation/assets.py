@@ -30,9 +30,14 @@ def registry_with(published: pa.Table, model: pa.Table) -> pa.Table:
 def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """The quarterly refit."""
 
+    # What is read is the release's slice of the quarter's last week; the weeks before the first one do not exist.
+    published_weeks = dg.AssetDep(
+        "release", partition_mapping=dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+    )
+
     @dg.multi_asset(
         name="fit_segments",
-        specs=[mart_spec(name, GROUP, [], {"scikitlearn", "duckdb"}) for name in TABLES],
+        specs=[mart_spec(name, GROUP, [published_weeks], {"scikitlearn", "duckdb"}) for name in TABLES],
         partitions_def=quarterly,
         required_resource_keys=STORES,
     )

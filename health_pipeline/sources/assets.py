@@ -1,13 +1,16 @@
 """Dagster assets of the sources: pull what is due, and say what is connected."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
+import pandas as pd
 
+from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.landing import SOURCE_KINDS, landing_tables
-from health_pipeline.observability.dagster_metadata import OWNERS, STORES, weeks_of
+from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_numbers, weeks_of
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
+from health_pipeline.sources.examination import naive_utc
 from health_pipeline.sources.landing import Landing
 from health_pipeline.sources.pull import pull
 
@@ -22,7 +25,8 @@ def _spec(kind: str) -> dg.AssetSpec:
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
-        description=f"One committed load after the other of the {kind} systems: {', '.join(tables)}.",
+        description=f"One Parquet file per committed load and table of the {kind} systems ({', '.join(tables)}); never "
+        "changed, never overwritten. A week counts what was landed between the week before's known_at and its own.",
     )
 
 
@@ -49,13 +53,15 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         """Land every load that is due by the newest week's known_at; a no-op for past weeks."""
         settings = context.resources.settings
         company = load_company(settings.policy).model
-        newest = weeks_of(context)[-1]
+        weeks = weeks_of(context)
+        newest = weeks[-1]
         report = pull(settings, company, newest.known_at(company.cutoff_hours))
         if report.blocking:
             raise dg.Failure(description=" ".join(report.blocking), allow_retries=False)
         manifest = Landing(settings.landing, settings.quarantine).manifest().to_pandas()
         logger.info("pulled", loads_landed=report.landed, loads_held=report.held, through=str(newest))
         for kind in SOURCE_KINDS:
+            report_numbers(context, ["landing", kind], landed_by_week(manifest, kind, weeks, company.cutoff_hours))
             rows = manifest[manifest["source_kind"] == kind]
             yield dg.MaterializeResult(
                 asset_key=["landing", kind],
@@ -73,3 +79,19 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         )
 
     return [pull_sources]
+
+
+def landed_by_week(
+    manifest: pd.DataFrame, kind: str, weeks: Sequence[Week], cutoff_hours: int
+) -> dict[str, dict[str, float]]:
+    """Rows and loads of a kind that became known in each week: what the UI plots."""
+    rows = manifest[manifest["source_kind"] == kind]
+    numbers: dict[str, dict[str, float]] = {}
+    for week in weeks:
+        after, until = (naive_utc(one.known_at(cutoff_hours)) for one in (week.shift(-1), week))
+        landed = rows[(rows["loaded_at"] > after) & (rows["loaded_at"] <= until)]
+        numbers[str(week)] = {
+            "dagster/partition_row_count": int(landed["rows"].sum()),
+            "loads of the week": int(landed["load_id"].nunique()),
+        }
+    return numbers
