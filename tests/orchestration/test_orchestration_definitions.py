@@ -1,4 +1,4 @@
-"""What a data scientist finds in the UI: groups, descriptions, columns, checks, partitions, jobs, schedules, sensors."""
+"""What a data scientist finds in the UI: groups, descriptions, columns, checks, partitions, jobs and automation."""
 
 from __future__ import annotations
 
