@@ -8,10 +8,16 @@ with leading_features as (
         arr is not null or invoices_91d is not null as is_known
     from account_features_weekly
     union all
-    select week, 'overdue_amount' as column_name, payment_status as status, overdue_amount is not null as is_known
+    -- What was overdue in weeks before a historical load can't be known.
+    select
+        week,
+        'overdue_amount or failed_payment_count_28d' as column_name,
+        payment_status as status,
+        overdue_amount is not null or failed_payment_count_28d is not null as is_known
     from account_features_weekly
     union all
-    select week, 'active_users_28d' as column_name, usage_status as status, active_users_28d is not null as is_known
+    -- Use without users (who ordered is not told) has days.
+    select week, 'active_days_28d' as column_name, usage_status as status, active_days_28d is not null as is_known
     from account_features_weekly
     union all
     select week, 'tickets_opened_91d' as column_name, support_status as status, tickets_opened_91d is not null as is_known

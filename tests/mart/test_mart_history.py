@@ -348,7 +348,7 @@ def historical(new_company, mart_of):
     """The same facts as one historical load made after the three weeks."""
     made = new_company()
     for account in ("alpha", "beta"):
-        made.link_all(account, ("crm", "billing", "support", "usage"))
+        made.link_all(account, ("crm", "billing", "support", "usage", "cs"))
     at = datetime(2026, 2, 2, 2)
     made.load(
         "billing",
@@ -357,6 +357,49 @@ def historical(new_company, mart_of):
             "billing_subscription": [
                 subscription("alpha", arr=Decimal("1500.00"), source_updated_at=datetime(2026, 1, 14)),
                 subscription("beta", status="canceled", canceled_at=datetime(2026, 1, 15)),
+            ],
+            "billing_invoice": [
+                {
+                    "invoice_id": "i1",
+                    "source_account_id": "alpha",
+                    "status": "open",
+                    "currency": "USD",
+                    "total": Decimal("300.00"),
+                    "amount_due": Decimal("300.00"),
+                    "issued_at": datetime(2026, 1, 1),
+                    "due_date": date(2026, 1, 8),
+                    "source_updated_at": datetime(2026, 1, 14),
+                }
+            ],
+        },
+        mode="historical",
+    )
+    started = datetime(2025, 10, 1)
+    goal = {
+        "source_account_id": "alpha",
+        "name": "Faster close",
+        "start_date": started.date(),
+        "source_created_at": started,
+    }
+    made.load(
+        "cs",
+        at,
+        {
+            "cs_goal": [
+                {
+                    **goal,
+                    "goal_id": "g1",
+                    "status": "achieved",
+                    "achieved_at": datetime(2026, 1, 5),
+                    "source_updated_at": datetime(2026, 1, 5),
+                },
+                {
+                    **goal,
+                    "goal_id": "g2",
+                    "status": "at_risk",
+                    "due_date": date(2026, 1, 10),
+                    "source_updated_at": datetime(2026, 1, 14),
+                },
             ]
         },
         mode="historical",
@@ -415,6 +458,16 @@ def test_a_historical_load_tells_lifecycle_times_only_once_they_have_happened(hi
     assert [historical.row("alpha", week)["open_backlog"] for week in WEEKS] == [1, 0, 0]
     # the priority is known since the ticket's last change
     assert [historical.row("alpha", week)["urgent_high_share_91d"] for week in WEEKS] == [None, 0.0, 0.0]
+
+
+def test_what_a_historical_load_does_not_know_of_the_past_is_not_in_order(historical):
+    # the invoice was open and the goal under way in all three weeks; since when, only their last change tells
+    rows = [historical.row("alpha", week) for week in WEEKS]
+    assert [row["overdue_amount"] for row in rows] == [None, Decimal("300.00"), Decimal("300.00")]
+    assert [row["max_days_past_due"] for row in rows] == [None, 11, 18]
+    assert [row["payment_status"] for row in rows] == ["missing", "measured", "measured"]
+    assert [row["goals_on_track_share"] for row in rows] == [None, 0.5, 0.5]
+    assert [row["overdue_goals"] for row in rows] == [None, 1, 1]
 
 
 def test_a_historical_source_is_connected_from_its_first_fact_on(historical):

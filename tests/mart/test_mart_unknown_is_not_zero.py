@@ -28,7 +28,7 @@ def subscription(account: str, **columns) -> dict:
     }
 
 
-def event(number: int, account: str, at: datetime, user: str = "ann", feature: str = "reports") -> dict:
+def event(number: int, account: str, at: datetime, user: str | None = "ann", feature: str = "reports") -> dict:
     return {
         "event_id": f"e{number}",
         "event_name": "opened",
@@ -44,7 +44,7 @@ def event(number: int, account: str, at: datetime, user: str = "ann", feature: s
 def built(new_company, mart_of):
     company = new_company()
     # survey, risk, projects, cs and engagement are not connected
-    for account in ("silent", "active", "paused"):
+    for account in ("silent", "active", "paused", "nameless", "rolled up"):
         company.link_all(account, ("crm", "billing", "support", "usage"))
     company.link_all("unmapped", ("crm", "billing", "usage"))
     company.load(
@@ -56,6 +56,8 @@ def built(new_company, mart_of):
                 subscription("active"),
                 subscription("paused", quantity=0),
                 subscription("unmapped"),
+                subscription("nameless"),
+                subscription("rolled up"),
             ],
             "billing_invoice": [],
         },
@@ -85,7 +87,11 @@ def built(new_company, mart_of):
                 event(1, "active", datetime(2026, 1, 15)),
                 # long before the windows, while others are active: silence of an account, not of the source
                 event(2, "paused", datetime(2025, 10, 1)),
-            ]
+                event(3, "nameless", datetime(2026, 1, 15), user=None),
+            ],
+            "usage_daily": [
+                {"source_account_id": "rolled up", "usage_date": date(2026, 1, 15), "active_users": 4, "events": 9}
+            ],
         },
     )
     return mart_of(company).build(WEEK, tests=True)
@@ -131,6 +137,18 @@ def test_a_rate_over_nothing_is_null(built):
     assert built.row("active", WEEK)["urgent_high_share_91d"] == 1.0
 
 
+def test_use_that_does_not_say_by_whom_or_of_what_is_not_use_by_nobody(built):
+    nameless, rolled_up = built.row("nameless", WEEK), built.row("rolled up", WEEK)
+    assert (nameless["active_users_28d"], nameless["license_utilisation"], nameless["stickiness"]) == (None, None, None)
+    assert (nameless["active_days_28d"], nameless["feature_breadth_28d"], nameless["usage_status"]) == (
+        1,
+        1,
+        "measured",
+    )
+    assert (rolled_up["active_users_28d"], rolled_up["license_utilisation"]) == (4, 0.4)
+    assert (rolled_up["feature_breadth_28d"], rolled_up["features_first_used_28d"]) == (None, None)
+
+
 def test_an_account_that_fell_silent_while_the_source_speaks_is_zero_not_stale(built):
     row = built.row("paused", WEEK)
     assert (row["usage_status"], row["active_users_28d"], row["days_since_last_activity"]) == ("zero", 0, 110)
@@ -141,7 +159,7 @@ def test_the_freshness_of_each_kind_says_what_is_connected(built):
     assert len(rows) == 9
     assert {kind for kind, row in rows.items() if row["is_connected"]} == {"crm", "billing", "support", "usage"}
     assert rows["usage"]["newest_fact_at"] == datetime(2026, 1, 15)
-    assert (rows["usage"]["records"], rows["usage"]["loads"], rows["usage"]["is_stale"]) == (2, 1, False)
+    assert (rows["usage"]["records"], rows["usage"]["loads"], rows["usage"]["is_stale"]) == (4, 1, False)
     assert (rows["crm"]["records"], rows["crm"]["match_share"], rows["risk"]["match_share"]) == (0, None, None)
 
 

@@ -99,8 +99,8 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         {"table_name": "account_features_weekly", "column_name": "renewal_probability"},
     ),
     "measured_domains_have_numbers": (
-        f"update account_features_weekly set active_users_28d = null where {NEWEST}",
-        {"week": "2026-11-02", "column_name": "active_users_28d"},
+        f"update account_features_weekly set active_days_28d = null where {NEWEST}",
+        {"week": "2026-11-02", "column_name": "active_days_28d"},
     ),
     "required_sources_are_fresh": (
         f"update source_freshness_weekly set is_stale = true where {NEWEST}",

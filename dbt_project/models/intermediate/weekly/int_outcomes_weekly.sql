@@ -39,6 +39,8 @@ goals_counted as (
         {{ count_where("is_achieved or status_then in ('not_started', 'on_track', 'at_risk', 'missed')") }} as goals,
         {{ count_where("is_achieved or status_then = 'on_track'") }} as goals_on_track,
         {{ count_where("not is_achieved and due_date < cast(as_of_at as date) and status_then <> 'cancelled'") }} as overdue_goals,
+        -- of a goal whose attributes count only later neither the status nor the due date is known
+        {{ any_true('is_partial and not is_achieved') }} as is_any_goal_unknown,
         max(case when last_validated_at < as_of_at then last_validated_at end) as last_validated_at,
         {{ later_of(
             'max(case when last_validated_at < as_of_at then last_validated_at end)',
@@ -113,6 +115,7 @@ joined as (
         coalesce(goals_counted.goals, 0) as goals,
         goals_counted.goals_on_track,
         coalesce(goals_counted.overdue_goals, 0) as overdue_goals,
+        coalesce(goals_counted.is_any_goal_unknown, false) as is_any_goal_unknown,
         goals_counted.last_validated_at,
         coalesce(milestones_counted.milestones_due, 0) as milestones_due,
         milestones_counted.milestones_overdue,
@@ -132,8 +135,8 @@ joined as (
 select
     account_id,
     week,
-    case when goals > 0 then cast(1.0 * goals_on_track / goals as double) end as goals_on_track_share,
-    case when is_cs_goal_connected then overdue_goals end as overdue_goals,
+    case when goals > 0 and not is_any_goal_unknown then cast(1.0 * goals_on_track / goals as double) end as goals_on_track_share,
+    case when is_cs_goal_connected and not is_any_goal_unknown then overdue_goals end as overdue_goals,
     {{ elapsed_days('last_validated_at', 'as_of_at') }} as days_since_goal_validated,
     case when milestones_due > 0 then cast(1.0 * milestones_overdue / milestones_due as double) end as milestones_overdue_share,
     case when go_lives > 0 then go_lives_completed > 0 end as onboarding_complete,

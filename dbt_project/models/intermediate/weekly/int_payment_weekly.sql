@@ -62,6 +62,8 @@ dues as (
         {{ count_where(
             in_window('due_at', 'as_of_at', 365) ~ ' and not is_paid_some_time and (is_overdue or cast(paid_then_at as date) > due_date)'
         ) }} as late_365d,
+        -- of an unpaid invoice whose attributes count only later neither the due date nor the amount is known
+        {{ any_true('is_partial and paid_then_at is null') }} as is_any_due_unknown,
         {{ later_of('max(issued_at)', 'max(paid_then_at)') }} as newest_fact_at
     from amounts
     group by week, account_id
@@ -90,11 +92,14 @@ joined as (
         case
             when not spine.is_billing_invoice_connected then null
             when dues.account_id is null then 0
-            else dues.overdue_amount
+            when not dues.is_any_due_unknown then dues.overdue_amount
         end as overdue_amount,
         case
-            when spine.is_billing_invoice_connected then coalesce(dues.max_days_past_due, 0)
+            when not spine.is_billing_invoice_connected then null
+            when dues.account_id is null then 0
+            when not dues.is_any_due_unknown then dues.max_days_past_due
         end as max_days_past_due,
+        coalesce(dues.is_any_due_unknown, false) as is_any_due_unknown,
         case when dues.due_365d > 0 then 1.0 * dues.late_365d / dues.due_365d end as late_payment_share_365d,
         {{ later_of('dues.newest_fact_at', 'attempts.newest_fact_at') }} as newest_fact_at
     from {{ ref('int_account_week_spine') }} as spine
@@ -110,6 +115,9 @@ select
     cast(overdue_amount as decimal(18, 2)) as overdue_amount,
     max_days_past_due,
     cast(late_payment_share_365d as double) as late_payment_share_365d,
-    {{ domain_status('payment', 'joined', 'joined.newest_fact_at', 'false') }} as payment_status,
+    case
+        when is_any_due_unknown and failed_payment_count_28d is null and {{ is_applicable('payment') }} then 'missing'
+        else {{ domain_status('payment', 'joined', 'joined.newest_fact_at', 'false') }}
+    end as payment_status,
     {{ elapsed_days('newest_fact_at', 'as_of_at') }} as payment_newest_fact_age_days
 from joined

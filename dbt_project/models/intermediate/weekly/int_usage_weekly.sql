@@ -285,11 +285,20 @@ counts as (
     select
         spine.account_id,
         spine.week,
-        coalesce({{ later_of('users.active_users_28d', 'activity.roll_up_users_28d') }}, 0) as active_users_28d,
+        -- use by nobody we can name, or a roll-up without features, leaves the count unknown: only silence is zero
+        case
+            when coalesce(activity.events_28d, 0) > 0
+                then {{ later_of('users.active_users_28d', 'activity.roll_up_users_28d') }}
+            else 0
+        end as active_users_28d,
         coalesce({{ later_of('users.user_weeks_28d', 'roll_up_users.user_weeks_28d') }}, 0) as user_weeks_28d,
         coalesce(activity.active_days_28d, 0) as active_days_28d,
-        coalesce({{ later_of('features.feature_breadth_28d', 'activity.roll_up_features_28d') }}, 0) as feature_breadth_28d,
-        coalesce(features.features_first_used_28d, 0) as features_first_used_28d,
+        case
+            when coalesce(activity.events_28d, 0) > 0
+                then {{ later_of('features.feature_breadth_28d', 'activity.roll_up_features_28d') }}
+            else 0
+        end as feature_breadth_28d,
+        case when coalesce(activity.events_28d, 0) > 0 then features.features_first_used_28d else 0 end as features_first_used_28d,
         coalesce(activity.events_28d, 0) as events_28d,
         coalesce(activity.events_28d_before, 0) as events_28d_before,
         last_uses.last_occurred_at
