@@ -223,8 +223,9 @@ def _assignments(rows: pd.DataFrame, assigned: pd.DataFrame, quarter: Quarter, m
 def _performance(
     rows: pd.DataFrame, assigned: pd.DataFrame, quarter: Quarter, model_id: str | None, names: list[str]
 ) -> pa.Table:
-    money = [Decimal(str(value)) if pd.notna(value) else Decimal(0) for value in rows["arr_reporting"]]
-    by_segment = pd.Series(money, index=rows.index, dtype=object).groupby(assigned["segment"].to_numpy()).sum()
+    # Unknown is not zero: revenue that is known of no account of a segment is null.
+    money = rows["arr_reporting"].dropna().map(lambda value: Decimal(str(value)))
+    by_segment = money.groupby(assigned["segment"].loc[money.index].to_numpy()).sum()
     total = sum(money, Decimal(0))
     counts = assigned["segment"].value_counts()
     found = []
@@ -232,7 +233,7 @@ def _performance(
         accounts = int(counts.get(name, 0))
         if name == UNSEGMENTED and accounts == 0:
             continue
-        revenue = Decimal(by_segment.get(name, Decimal(0)))
+        revenue = by_segment.get(name)
         found.append(
             {
                 "quarter": quarter.first_day,
@@ -240,8 +241,8 @@ def _performance(
                 "segment": name,
                 "accounts": accounts,
                 "accounts_share": accounts / len(rows),
-                "arr_reporting": revenue.quantize(Decimal("0.01")),
-                "arr_share": float(revenue / total) if total else None,
+                "arr_reporting": None if revenue is None else revenue.quantize(Decimal("0.01")),
+                "arr_share": float(revenue / total) if revenue is not None and total else None,
             }
         )
     return pa.Table.from_pylist(found, schema=mart_tables()["segment_performance_quarterly"].arrow_schema)

@@ -62,6 +62,16 @@ def test_performance_adds_up(review: QuarterlyReview, accounts: Accounts) -> Non
     assert "unsegmented" not in {row["segment"] for row in performance}
 
 
+def test_a_company_without_recurring_revenue_has_none_that_is_known(
+    accounts: Accounts, quarter: Quarter, policy: Any
+) -> None:
+    features = accounts().to_pandas()
+    features["arr_reporting"] = None
+    performance = review_quarter(features, quarter, policy).performance.to_pylist()
+    assert sum(row["accounts"] for row in performance) == 240
+    assert {(row["arr_reporting"], row["arr_share"]) for row in performance} == {(None, None)}
+
+
 def test_the_published_row_is_enough_to_assign(review: QuarterlyReview, accounts: Accounts) -> None:
     model = SegmentModel.from_json(review.model["parameters"][0].as_py())
     again = model.assign(accounts().to_pandas())
