@@ -7,7 +7,14 @@ from datetime import date, datetime
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.mart.published import read_published
 from health_pipeline.policy.company import CompanyPolicy
-from health_pipeline.segmentation.registry import Adoption, adopt, adopt_first, first_monday_after, review_due_at
+from health_pipeline.segmentation.registry import (
+    Adoption,
+    adopt,
+    adopt_first,
+    adoptions,
+    first_monday_after,
+    review_due_at,
+)
 from health_pipeline.settings import Settings
 
 
@@ -28,6 +35,8 @@ def newest_published_week(settings: Settings) -> Week | None:
 def adopt_model(settings: Settings, segment_model_id: str, by: str, reason: str, at: datetime) -> date:
     """Record the adoption in the ledger; the next weekly run uses the model from the returned Monday on.
 
+    Adopting the model that was adopted last changes nothing and returns the Monday it is in force from.
+
     Raises
     ------
     ValueError
@@ -41,6 +50,10 @@ def adopt_model(settings: Settings, segment_model_id: str, by: str, reason: str,
     if segment_model_id not in models:
         known = ", ".join(sorted(models)) or "none; run `health-pipeline quarterly --quarter YYYY-MM-DD` first"
         raise LookupError(f"No published segment model is called {segment_model_id!r}; there are: {known}.")
+    newest = adoptions(settings.ledger_url)[-1:]
+    if newest and newest[0].segment_model_id == segment_model_id:
+        # It is the one in force, or about to be: adopting it again must not take it out of force until then.
+        return newest[0].effective_from
     effective_from = effective_monday(at, newest_published_week(settings))
     adopt(
         settings.ledger_url,

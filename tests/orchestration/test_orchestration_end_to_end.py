@@ -27,12 +27,14 @@ from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.publication.releases import current_release, list_releases
 from health_pipeline.segmentation.adoption import adopt_model
+from health_pipeline.segmentation.registry import adoptions
 from health_pipeline.settings import Settings
 from health_pipeline.sources.landing import Landing
 
 LAST = Week(date(2026, 3, 30))
 WEEKS = list(weeks_between(LAST.shift(-12), LAST))
 QUARTER = Quarter(date(2026, 1, 1))
+NOW = datetime(2026, 5, 20, 9, tzinfo=UTC)
 
 
 def settings_of(home: Path) -> Settings:
@@ -129,9 +131,13 @@ def test_segments_are_fitted_adopted_and_in_force_from_the_next_week_on(copied):
     assigned = read_published(copied, "segment_assignments_quarterly")
     assert assigned.num_rows == read_published(copied, "account_features_weekly", weeks=[LAST]).num_rows
 
-    at = LAST.shift(1).known_at(6)
-    effective = adopt_model(copied, models[0]["segment_model_id"], "lead@example.com", "reviewed", at)
-    assert effective == LAST.shift(2).monday
+    (adopted,) = adoptions(copied.ledger_url)
+    effective = LAST.shift(2).monday
+    assert (adopted.adopted_by, adopted.effective_from) == ("policy:first_automatic", effective)
+    with pytest.raises(LookupError, match=models[0]["segment_model_id"]):
+        adopt_model(copied, "segments-of-nobody", "lead@example.com", "reviewed", NOW)
+    assert adopt_model(copied, models[0]["segment_model_id"], "lead@example.com", "reviewed", NOW) == effective
+    assert adoptions(copied.ledger_url) == [adopted]
     run_weekly(copied, [LAST.shift(1), LAST.shift(2)])
     health = read_published(copied, "account_health_weekly", weeks=[LAST.shift(1), LAST.shift(2)]).to_pylist()
     by_week = {
