@@ -20,6 +20,7 @@ from dagster_dbt import (
 
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.connection import wait_until_free
 from health_pipeline.mart.dbt import (
     DBT_PROJECT,
     build_args,
@@ -50,11 +51,14 @@ logger = get_logger("mart")
 
 
 class MartTranslator(DagsterDbtTranslator):
-    """Names dbt's nodes as the rest of the project does: marts by table, the rest by layer, sources by landing."""
+    """Names dbt's nodes as the rest of the project does: marts by table, the rest by layer, sources by landing.
 
-    def __init__(self, weekly: dg.PartitionsDefinition) -> None:
+    dbt's tests run over the run's weeks at once and so have no partitions: a partitioned check of a run of several
+    weeks shows as skipped.
+    """
+
+    def __init__(self) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
-        self.weekly = weekly
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """Add group, owners and kinds; dbt's own description (the grain first) and columns stay."""
@@ -77,17 +81,6 @@ class MartTranslator(DagsterDbtTranslator):
             metadata={**spec.metadata, "dagster/table_name": published_name(node["name"])},
         )
 
-    def get_asset_check_spec(
-        self,
-        asset_spec: dg.AssetSpec,
-        manifest: Mapping[str, Any],
-        unique_id: str,
-        project: DbtProject | None,
-    ) -> dg.AssetCheckSpec | None:
-        """Checks carry the weeks, as their assets do."""
-        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        return spec._replace(partitions_def=self.weekly) if spec else None
-
 
 def source_key(table: str) -> dg.AssetKey:
     """The asset that lands a dbt source: identity's tables, the load record, or the first kind that sends it."""
@@ -104,7 +97,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     @dbt_assets(
         manifest=manifest_path,
         name="feature_mart",
-        dagster_dbt_translator=MartTranslator(weekly),
+        dagster_dbt_translator=MartTranslator(),
         partitions_def=weekly,
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys=STORES,
@@ -124,6 +117,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             # The one of this environment, which need not be on the PATH.
             dbt_executable=str(Path(sys.executable).with_name("dbt")),
         )
+        # The lock of runs does not hold back a dbt that outlived its killed run.
+        wait_until_free(settings.warehouse, settings.run_lock_wait_seconds)
         with _environment(environment):
             invocation = dbt.cli(
                 [*build_args(), "--vars", variables],

@@ -81,7 +81,7 @@ def build_definitions(
         asset_checks=publication_checks.build_checks(),
         jobs=[weekly_job, quarterly_job],
         schedules=build_schedules(weekly_job, quarterly_job, company, company.first_week),
-        sensors=build_sensors([weekly_job, quarterly_job]),
+        sensors=build_sensors(),
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

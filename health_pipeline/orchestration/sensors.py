@@ -3,7 +3,6 @@
 import re
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from health_pipeline.orchestration.resources import Notifier
 
@@ -11,24 +10,25 @@ from health_pipeline.orchestration.resources import Notifier
 _CLASS_NAME = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Failure): ")
 
 
-def build_sensors(jobs: list[UnresolvedAssetJobDefinition]) -> list[dg.SensorDefinition]:
-    """A sensor for runs that failed, and one for checks that failed without stopping their run."""
+def build_sensors() -> list[dg.SensorDefinition]:
+    """A sensor for runs that failed, and one for checks that failed without stopping their run.
+
+    They hear of every run of this code location: a backfill from an asset's page is no run of a job.
+    """
 
     @dg.run_failure_sensor(
         name="tell_failed_runs",
-        monitored_jobs=jobs,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="A failed run is told once, with its first reason.",
+        description="A failed run is told once, with its first reason: of a job, or of assets chosen in the UI.",
     )
     def tell_failed_runs(context: dg.RunFailureSensorContext, notifier: Notifier) -> None:
         steps = context.get_step_failure_events()
         reason = first_reason(steps[0]) if steps else context.failure_event.message
-        notifier.notify(f"{context.dagster_run.job_name} failed", reason or "", context.dagster_run.run_id)
+        notifier.notify(f"{run_name(context.dagster_run)} failed", reason or "", context.dagster_run.run_id)
 
     @dg.run_status_sensor(
         name="tell_failed_checks",
         run_status=dg.DagsterRunStatus.SUCCESS,
-        monitored_jobs=jobs,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Checks that failed as warnings in a run that succeeded are told once.",
     )
@@ -42,6 +42,11 @@ def build_sensors(jobs: list[UnresolvedAssetJobDefinition]) -> list[dg.SensorDef
             )
 
     return [tell_failed_runs, tell_failed_checks]
+
+
+def run_name(run: dg.DagsterRun) -> str:
+    """The job of a run, or words for what the UI starts without one."""
+    return "A run of chosen assets" if run.job_name.startswith("__") else run.job_name
 
 
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:

@@ -222,7 +222,7 @@ def _verdict_asset(
 ) -> dg.AssetsDefinition:
     """The audit of a candidate, with one asset check per expectation; critical ones block."""
     kind: Kind = "weekly" if backfill_policy else "quarterly"
-    specs = check_specs(name, kind, partitions)
+    specs = check_specs(name, kind)
 
     @dg.multi_asset(
         name=name,

@@ -122,7 +122,7 @@ def test_there_is_one_check_per_expectation_and_critical_ones_block(checks):
             assert found[name].description == check.reason, name
             assert found[name].blocking == (check.severity == "critical"), name
             assert found[name].metadata["severity"] == check.severity, name
-            assert found[name].partitions_def is not None, name
+            assert found[name].partitions_def is None, f"{name}: the UI would call it skipped"
     assert {name for name in checks if name.startswith("release:")} == {
         "release:newest_week_is_published",
         "release:current_release_is_whole",

@@ -75,7 +75,7 @@ def run(asset: dg.AssetsDefinition, instance: dg.DagsterInstance):
 
 
 def sensor(name: str) -> dg.SensorDefinition:
-    return next(entry for entry in build_sensors([]) if entry.name == name)
+    return next(entry for entry in build_sensors() if entry.name == name)
 
 
 def test_a_failed_run_is_told_with_its_reason(caplog):
