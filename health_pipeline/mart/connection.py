@@ -43,6 +43,21 @@ def open_duckdb(
         connection.close()
 
 
+def wait_until_free(path: Path, wait_seconds: float) -> None:
+    """Wait for the file's writer to end; what it left unfinished is put right by opening the file once.
+
+    A dbt whose run was killed lives on until its build is done, and holds the file until then.
+
+    Raises
+    ------
+    WarehouseBusyError
+        If another process still holds it after `wait_seconds`.
+    """
+    if path.is_file():
+        with open_duckdb(path, read_only=False, wait_seconds=wait_seconds):
+            pass
+
+
 def _connect(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:

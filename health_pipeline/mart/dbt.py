@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -270,25 +271,28 @@ def ensure_manifest() -> Path:
     newest = max(path.stat().st_mtime for path in sources)
     if MANIFEST.is_file() and MANIFEST.stat().st_mtime >= newest:
         return MANIFEST
-    environment = {
-        **os.environ,
-        "DBT_TARGET_PATH": str(MANIFEST.parent),
-        "DBT_LOG_PATH": str(DBT_PROJECT / "logs"),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    process = subprocess.run(
-        [*_dbt(), "parse"],
-        cwd=DBT_PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if process.returncode != 0 or not MANIFEST.is_file():
-        raise DbtError(f"The dbt project does not parse: {_last_words(process.stdout + process.stderr)}")
-    # dbt leaves the file alone where nothing it knows has changed
-    MANIFEST.touch()
+    MANIFEST.parent.mkdir(parents=True, exist_ok=True)
+    # dbt writes it piece by piece: made elsewhere, so that who is killed meanwhile or reads it sees none or all of it.
+    with tempfile.TemporaryDirectory(dir=MANIFEST.parent, prefix=".parse-") as folder:
+        environment = {
+            **os.environ,
+            "DBT_TARGET_PATH": folder,
+            "DBT_LOG_PATH": str(DBT_PROJECT / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+        process = subprocess.run(
+            [*_dbt(), "parse"],
+            cwd=DBT_PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        made = Path(folder) / MANIFEST.name
+        if process.returncode != 0 or not made.is_file():
+            raise DbtError(f"The dbt project does not parse: {_last_words(process.stdout + process.stderr)}")
+        made.replace(MANIFEST)
     return MANIFEST
 
 

@@ -16,7 +16,7 @@ from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.run import run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
 from health_pipeline.segmentation.adoption import adopt_model, newest_published_week
-from health_pipeline.segmentation.registry import review_due_at
+from health_pipeline.segmentation.registry import adoptions, review_due_at
 from health_pipeline.settings import Settings
 
 NEWEST_WEEK = Week(date(2026, 11, 9))
@@ -27,7 +27,8 @@ logger = get_logger("demo")
 def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
     """Publish every week of the demo's year and adopt a segment model after each quarter; then say where it is.
 
-    A demo that was killed goes on where it stopped: what is published is not run again.
+    A demo that was killed goes on where it stopped: what is published is not run again, but for a newest week whose
+    plan or report is not there yet.
 
     Raises
     ------
@@ -40,6 +41,7 @@ def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
     first = Week(company.first_week)
     quarters = [Quarter(day, company.fiscal_year_start_month) for day in QUARTERS]
     stages = [first.shift(-1), *(quarter.last_week for quarter in quarters), NEWEST_WEEK]
+    _tell_newest_week(settings, definitions)
     for number, (before, last) in enumerate(pairwise(stages)):
         published = newest_published_week(settings)
         start = max(before, published) if published else before
@@ -65,12 +67,30 @@ def configure_sources(settings: Settings, seed: int, accounts: int) -> None:
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+    # Whole or not at all: what a killed demo left half written would be taken for other sources.
+    partial = path.with_suffix(".partial")
+    partial.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+    partial.replace(path)
+
+
+def _tell_newest_week(settings: Settings, definitions: dg.Definitions) -> None:
+    """Run the newest published week again where its plan or its report is missing: that publishes nothing anew."""
+    newest = newest_published_week(settings)
+    if newest is None:
+        return
+    # Each is the last file of its kind that a run writes.
+    plan, report = settings.emitted / str(newest) / "review_tasks.jsonl", settings.reports / "latest.html"
+    weekly = settings.reports / f"weekly-{newest}.html"
+    is_reported = report.is_file() and weekly.is_file() and report.read_bytes() == weekly.read_bytes()
+    if not (plan.is_file() and is_reported):
+        logger.info("weekly_review", weeks=1, first=str(newest), last=str(newest))
+        run_weekly(settings, [newest], definitions=definitions)
 
 
 def _review_and_adopt(settings: Settings, quarter: Quarter, definitions: dg.Definitions) -> None:
     models = _models_of(settings, quarter)
-    if not models:
+    # Also where only the adoption is missing: the run publishes nothing then, and adopts what the policy lets it.
+    if not {adoption.segment_model_id for adoption in adoptions(settings.ledger_url)} & set(models):
         logger.info("quarterly_review", quarter=str(quarter))
         run_quarterly(settings, quarter, definitions)
         models = _models_of(settings, quarter)

@@ -6,10 +6,12 @@ import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from health_pipeline.mart.connection import wait_until_free
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
@@ -21,7 +23,8 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
     """Held from the first step of a run to its last, whoever started it: the command line or the UI.
 
     An operating-system lock: a killed run lets go of it. Dagster's pools do not, and let runs interleave. What a
-    killed run left in the scratch folder, or half published, is put right before the first step.
+    killed run left in the scratch folder, half published, or as running in Dagster's history is put right before the
+    first step.
     """
 
     @dg.resource(description="One run at a time; scratch is clean when it starts.")
@@ -33,7 +36,10 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
             if log is not None:
                 log.warning(f"Waiting for another run to end: {holder} holds the run lock.")
 
-        with hold_run_lock(settings.run_lock, run_id, settings.run_lock_wait_seconds, tell):
+        with hold_run_lock(settings.run_lock, run_id, settings.run_lock_wait_seconds, tell) as killed:
+            if killed is not None and context.instance is not None:
+                close_killed_run(context.instance, killed)
+            wait_until_free(settings.warehouse, settings.run_lock_wait_seconds)
             removed = clean_scratch(settings)
             if removed:
                 logger.warning("scratch_cleaned", candidates_left_by_an_earlier_run=removed)
@@ -45,8 +51,10 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
 @contextlib.contextmanager
 def hold_run_lock(
     path: Path, holder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
-) -> Iterator[None]:
+) -> Iterator[str | None]:
     """Hold the run lock; who holds it is written beside it, for the one who waits.
+
+    Gives the holder before, where that one was killed: it did not take its note away.
 
     Parameters
     ----------
@@ -77,19 +85,36 @@ def hold_run_lock(
             f"or stop that process, and run again."
         ) from error
     try:
+        left = _read_note(note)
         note.write_text(json.dumps({"run": holder, "process": os.getpid()}))
-        yield
+        yield left["run"] if left else None
     finally:
         note.unlink(missing_ok=True)
         lock.release()
 
 
 def _holder(note: Path) -> str:
+    content = _read_note(note)
+    return f"run {content['run']}, process {content['process']}" if content else "not named yet"
+
+
+def _read_note(note: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(note.read_text())
+        content: dict[str, Any] = json.loads(note.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
-        return "not named yet"
-    return f"run {content['run']}, process {content['process']}"
+        return None
+    return content
+
+
+def close_killed_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Say in Dagster's history that a run failed whose process was killed: it holds up the queue as long as it runs."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return
+    instance.report_run_failed(
+        run, "The process of this run was killed, or the machine stopped; run it again: it goes on from what is there."
+    )
+    logger.warning("killed_run_closed", run=run_id)
 
 
 class Notifier(dg.ConfigurableResource):
