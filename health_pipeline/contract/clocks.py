@@ -89,9 +89,7 @@ class Quarter:
             raise ValueError(f"fiscal_year_start_month is {self.fiscal_year_start_month}; it must be 1 to 12")
         if self.first_day.day != 1 or (self.first_day.month - self.fiscal_year_start_month) % 3:
             months = sorted((self.fiscal_year_start_month - 1 + 3 * n) % 12 + 1 for n in range(4))
-            raise ValueError(
-                f"{self.first_day} does not start a quarter; quarters start on day 1 of months {months}"
-            )
+            raise ValueError(f"{self.first_day} does not start a quarter; quarters start on day 1 of months {months}")
 
     @property
     def next(self) -> Quarter:
@@ -105,9 +103,7 @@ class Quarter:
         """The weeks whose Monday lies in the quarter, in order."""
         monday = self.first_day + timedelta(days=-self.first_day.weekday() % 7)
         end = self.next.first_day
-        return list(
-            weeks_between(Week(monday), Week(end - timedelta(days=(end - timedelta(days=1)).weekday() + 1)))
-        )
+        return list(weeks_between(Week(monday), Week(end - timedelta(days=(end - timedelta(days=1)).weekday() + 1))))
 
     @property
     def last_week(self) -> Week:

@@ -142,8 +142,5 @@ def landing_tables() -> dict[str, LandingTable]:
 def arrow_schema(table: LandingTable) -> pa.Schema:
     """Return the exact schema of a landed file: own columns, source columns, load columns."""
     return pa.schema(
-        [
-            pa.field(column.name, ARROW_TYPES[column.type])
-            for column in (*table.columns, *SOURCE_COLUMNS, *LOAD_COLUMNS)
-        ]
+        [pa.field(column.name, ARROW_TYPES[column.type]) for column in (*table.columns, *SOURCE_COLUMNS, *LOAD_COLUMNS)]
     )

@@ -130,13 +130,6 @@ class PlaybookPolicy(PolicyModel):
             raise ValueError(f"{', '.join(both)} has a playbook and is in tiers_without_proposal; choose one")
         return self
 
-    def of_id(self, playbook_id: str) -> Playbook:
-        """Return the playbook of that id; KeyError when there is none."""
-        for playbook in self.playbooks:
-            if playbook.id == playbook_id:
-                return playbook
-        raise KeyError(playbook_id)
-
 
 def load_playbooks(folder: Path | None) -> Document[PlaybookPolicy]:
     """Read `playbooks.yaml`; PolicyError where it can't be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ MANIFEST_FILE = "manifest.json"
 MINIMUM_KEPT = 3
 KEPT_FOR = timedelta(days=1)
 LOCK_TIMEOUT_SECONDS = 60.0
+_RELEASE_NAME = re.compile(r"r\d{6}-\d{8}T\d{6}-[0-9a-f]{8}")
 
 log = get_logger("publication")
 
@@ -106,6 +108,13 @@ def candidates_folder(settings: Settings) -> Path:
     return settings.scratch / "candidates"
 
 
+def _release_folders(settings: Settings) -> list[Path]:
+    """Folders named like releases, oldest first; what a file browser leaves beside them is not ours."""
+    folder = releases_folder(settings)
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and _RELEASE_NAME.fullmatch(path.name))
+
+
 def _sequence_of(name: str) -> int:
     return int(name[1:7])
 
@@ -127,9 +136,7 @@ def load_release(settings: Settings, name: str) -> Release:
 
 def list_releases(settings: Settings) -> list[Release]:
     """Every release kept, oldest first."""
-    folder = releases_folder(settings)
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [Release(name, folder / name, read_json(folder / name / MANIFEST_FILE)) for name in names]
+    return [Release(path.name, path, read_json(path / MANIFEST_FILE)) for path in _release_folders(settings)]
 
 
 def current_release(settings: Settings) -> Release | None:
@@ -142,9 +149,7 @@ def current_release(settings: Settings) -> Release | None:
 
 def next_sequence(settings: Settings) -> int:
     """The number the next candidate gets."""
-    folder = releases_folder(settings)
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return last_sequence(settings, [_sequence_of(name) for name in names]) + 1
+    return last_sequence(settings, [_sequence_of(path.name) for path in _release_folders(settings)]) + 1
 
 
 def damages(release: Release) -> list[str]:
@@ -213,8 +218,7 @@ def settle(settings: Settings) -> None:
     """
     events = read_history(settings)
     named = {event.release for event in events}
-    folder = releases_folder(settings)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for path in _release_folders(settings):
         if path.name not in named:
             log.warning("unpublished release folder removed", release=path.name)
             shutil.rmtree(path)

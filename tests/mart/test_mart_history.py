@@ -294,6 +294,8 @@ def test_records_that_name_no_account_are_queued(at_once):
     assert [(row["source_system"], row["source_account_id"], row["records"], row["reason"]) for row in rows] == [
         ("support_system", "", 1, "the records name no account")
     ]
+    # nothing is billed to it: the revenue at stake is unknown, not 0
+    assert rows[0]["revenue_at_stake"] is None
 
 
 def test_accounts_are_those_known_by_the_last_week(at_once):

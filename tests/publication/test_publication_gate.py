@@ -265,6 +265,13 @@ def test_damage_is_found_by_name(published: Settings) -> None:
     ]
 
 
+def test_what_a_file_browser_leaves_beside_the_releases_plays_no_part(published: Settings) -> None:
+    (published.published / "releases" / ".DS_Store").write_bytes(b"")
+    release = publish_weeks(published, [WEEK])
+    assert current_release(published) == release
+    assert [kept.sequence for kept in list_releases(published)] == [1, 2]
+
+
 def test_retention_keeps_three_and_a_day(published: Settings) -> None:
     names = [release.name for release in list_releases(published)]
     names += [publish_weeks(published, [WEEK.shift(offset)]).name for offset in range(3)]

@@ -26,7 +26,8 @@ hanging as (
         records.source_system,
         records.source_instance,
         coalesce(records.source_account_id, '') as source_account_id,
-        cast(count(distinct records.{{ key }}) as bigint) as records,
+        -- what was deleted since hangs no longer
+        cast(count(distinct case when {{ valid_at('records', 'newest.known_at') }} then records.{{ key }} end) as bigint) as records,
         min(records.valid_from) as first_seen_at
     from newest
     inner join {{ ref('int_' ~ table ~ '_versions') }} as records on records.valid_from <= newest.known_at
@@ -72,6 +73,7 @@ candidates as (
         cast(sum(records) as bigint) as records,
         min(first_seen_at) as first_seen_at
     from hanging
+    where records > 0
     group by source_kind, source_system, source_instance, source_account_id
 
 ),
@@ -146,7 +148,7 @@ select
     unlinked.source_instance,
     unlinked.source_account_id,
     unlinked.records,
-    cast(coalesce(recurring.amount, invoiced.amount, 0) as decimal(18, 2)) as revenue_at_stake,
+    cast(coalesce(recurring.amount, invoiced.amount) as decimal(18, 2)) as revenue_at_stake,
     case
         when suggestions.first_seen_at < unlinked.first_seen_at then suggestions.first_seen_at
         else unlinked.first_seen_at
