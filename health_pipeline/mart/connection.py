@@ -9,8 +9,11 @@ from pathlib import Path
 
 import duckdb
 
+from health_pipeline.observability.logs import get_logger
+
 WAIT_SECONDS = 10.0
 PAUSE_SECONDS = 0.1
+logger = get_logger("mart")
 
 
 class WarehouseBusyError(RuntimeError):
@@ -53,9 +56,18 @@ def wait_until_free(path: Path, wait_seconds: float) -> None:
     WarehouseBusyError
         If another process still holds it after `wait_seconds`.
     """
-    if path.is_file():
-        with open_duckdb(path, read_only=False, wait_seconds=wait_seconds):
-            pass
+    if not path.is_file():
+        return
+    try:
+        _open_once(path, 0.0)
+    except WarehouseBusyError:
+        logger.warning("waiting_for_warehouse", held_by="a dbt that outlived its run, or a client", file=str(path))
+        _open_once(path, wait_seconds)
+
+
+def _open_once(path: Path, wait_seconds: float) -> None:
+    with open_duckdb(path, read_only=False, wait_seconds=wait_seconds):
+        pass
 
 
 def _connect(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnection:

@@ -40,9 +40,7 @@ def emit_plan(folder: Path, release: str, week: Week, plan: pa.Table, tasks: pa.
     """
     target = folder / str(week)
     target.mkdir(parents=True, exist_ok=True)
-    rows = sorted(
-        (row for row in plan.to_pylist() if row["week"] == week.monday), key=lambda row: row["plan_rank"]
-    )
+    rows = sorted((row for row in plan.to_pylist() if row["week"] == week.monday), key=lambda row: row["plan_rank"])
     open_tasks = sorted(
         (row for row in tasks.to_pylist() if row["state"] == "open"),
         key=lambda row: (row["priority"], row["task_id"]),

@@ -47,9 +47,7 @@ def document_path(folder: Path | None, name: str) -> Path:
     """
     if folder is not None:
         if not folder.is_dir():
-            raise PolicyError(
-                f"HEALTH_POLICY names {folder}, which is not a folder; name a folder of YAML documents."
-            )
+            raise PolicyError(f"HEALTH_POLICY names {folder}, which is not a folder; name a folder of YAML documents.")
         own = folder / f"{name}.yaml"
         if own.is_file():
             return own
