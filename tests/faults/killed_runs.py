@@ -53,7 +53,10 @@ class Command:
         assert self.process.wait(timeout=30) == -signal.SIGKILL
 
 
-def start(settings: Settings, output: Path, *arguments: str, crash_at: str = "") -> Command:
+Start = Callable[..., Command]
+
+
+def start_command(settings: Settings, output: Path, *arguments: str, crash_at: str = "") -> Command:
     environment = {**os.environ, "HEALTH_HOME": str(settings.home), ENVIRONMENT: crash_at, "COLUMNS": "400"}
     with output.open("wb") as stream:
         process = subprocess.Popen(

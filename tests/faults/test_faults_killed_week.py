@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from killed_runs import (
+    Start,
     assert_it_is_told,
     assert_nothing_is_left_over,
     assert_published_is_whole,
@@ -18,7 +19,6 @@ from killed_runs import (
     release_of,
     runs_in_history,
     small_company,
-    start,
 )
 
 from health_pipeline.observability.crash_points import EXIT_CODE
@@ -31,7 +31,9 @@ FIRST_RUN = ("weekly", "--week", "2025-12-08", "--weeks", "2")
 NEXT_RUN = ("weekly", "--week", "2025-12-15")
 
 
-def test_a_week_that_died_in_the_landing_and_before_the_flip_is_finished_by_the_next_run(tmp_path: Path) -> None:
+def test_a_week_that_died_in_the_landing_and_before_the_flip_is_finished_by_the_next_run(
+    start: Start, tmp_path: Path
+) -> None:
     settings = Settings(home=tmp_path / "home")
     small_company(settings)
 
@@ -62,7 +64,7 @@ def test_a_week_that_died_in_the_landing_and_before_the_flip_is_finished_by_the_
 
 
 @pytest.fixture(scope="module")
-def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_home(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two weeks of the small company in one release."""
     folder = tmp_path_factory.mktemp("published")
     settings = Settings(home=folder / "home")
@@ -74,7 +76,7 @@ def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.long
 def test_whatever_kills_the_next_week_the_last_release_serves_until_a_retry_publishes_it(
-    published_home: Path, tmp_path: Path
+    start: Start, published_home: Path, tmp_path: Path
 ) -> None:
     undisturbed, settings = Settings(home=tmp_path / "undisturbed"), Settings(home=tmp_path / "home")
     for copy in (undisturbed, settings):
