@@ -41,7 +41,7 @@ def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
     first = Week(company.first_week)
     quarters = [Quarter(day, company.fiscal_year_start_month) for day in QUARTERS]
     stages = [first.shift(-1), *(quarter.last_week for quarter in quarters), NEWEST_WEEK]
-    _tell_newest_week(settings, definitions)
+    tell_newest_week(settings, definitions)
     for number, (before, last) in enumerate(pairwise(stages)):
         published = newest_published_week(settings)
         start = max(before, published) if published else before
@@ -73,7 +73,7 @@ def configure_sources(settings: Settings, seed: int, accounts: int) -> None:
     partial.replace(path)
 
 
-def _tell_newest_week(settings: Settings, definitions: dg.Definitions) -> None:
+def tell_newest_week(settings: Settings, definitions: dg.Definitions) -> None:
     """Run the newest published week again where its plan or its report is missing: that publishes nothing anew."""
     newest = newest_published_week(settings)
     if newest is None:
