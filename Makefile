@@ -38,7 +38,7 @@ lint: install  ## Linters, types, layers, SQL, the Dagster code location
 	.venv/bin/dagster definitions validate -w workspace.yaml
 
 test: lint  ## Linters and tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: install  ## The long tests
 	.venv/bin/python -m pytest -m long
