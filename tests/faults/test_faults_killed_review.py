@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from killed_runs import (
     Command,
+    Start,
     assert_it_is_told,
     assert_nothing_is_left_over,
     assert_published_is_whole,
@@ -17,7 +18,6 @@ from killed_runs import (
     processes_of_group,
     release_of,
     runs_in_history,
-    start,
 )
 
 from health_pipeline.publication.releases import current_release, list_releases
@@ -38,7 +38,7 @@ def committed(settings: Settings) -> int:
 
 
 @pytest.mark.long
-def test_a_killed_review_goes_on_where_it_was_and_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+def test_a_killed_review_goes_on_where_it_was_and_ends_as_an_undisturbed_one(start: Start, tmp_path: Path) -> None:
     settings, undisturbed = Settings(home=tmp_path / "home"), Settings(home=tmp_path / "undisturbed")
     reference = start(undisturbed, tmp_path / "undisturbed.txt", *DEMO)
     number = 0
@@ -75,7 +75,7 @@ def test_a_killed_review_goes_on_where_it_was_and_ends_as_an_undisturbed_one(tmp
     assert release_of(settings).quarters == ("2026-01-01",)
 
     run = demo()
-    run.kill_when("a later build of dbt", lambda: "quarterly_review" not in run.said and is_building(settings))
+    run.kill_when("a later build of dbt", lambda: "linked" in run.said and is_building(settings))
     before = release_of(settings)
     assert before.name.startswith("r000002")
     assert [adoption.quarter.isoformat() for adoption in adoptions(settings.ledger_url)] == ["2026-01-01"]
