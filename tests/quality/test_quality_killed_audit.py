@@ -16,7 +16,7 @@ from health_pipeline.publication.candidate import load_candidate
 from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.gate import publish
 from health_pipeline.publication.in_run import audit_candidate, verdict_of
-from health_pipeline.quality.verdict import DbtRecord
+from health_pipeline.quality.verdict import DbtRecord, verdict_path
 from health_pipeline.settings import Settings
 
 PROGRAM = """
@@ -35,6 +35,8 @@ def test_a_killed_audit_leaves_no_verdict_and_the_next_one_does(audited_candidat
     settings = Settings(home=tmp_path / "home")
     shutil.copytree(home, settings.home, symlinks=True)
     candidate = load_candidate(settings.home / audited_candidate.candidate.folder.relative_to(home))
+    # Another test may have audited the shared candidate before.
+    verdict_path(candidate.folder).unlink(missing_ok=True)
     killed = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(candidate.folder)],
         env={**os.environ, ENVIRONMENT: "audit.before_verdict"},
