@@ -173,6 +173,27 @@ def adopt(segment_model_id: str, by: ByOption, reason: ReasonOption) -> None:
 
 
 @app.command()
+def explain(
+    account: Annotated[str, typer.Argument(help="The account: its id, a unique part of its name, or a source's id.")],
+    week: Annotated[
+        str | None, typer.Option("--week", help="A published week; the newest unless told otherwise.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: everything, unrounded.")] = False,
+) -> None:
+    """Explain one account's week: tier and why, every measure, what is unknown, the change, the plan, the records."""
+    from health_pipeline.reporting import explain as reading  # noqa: PLC0415
+    from health_pipeline.reporting.explanation_text import explanation_text  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        explained = reading.explain(Settings(), account, None if week is None else Week.parse(week))
+        if as_json:
+            typer.echo(reading.as_json(explained))
+        else:
+            for part in explanation_text(explained):
+                out.print(part)
+
+
+@app.command()
 def rollback(
     release: Annotated[str, typer.Argument(help="The release to go back to; `releases` lists them.")],
     by: ByOption,
