@@ -11,6 +11,7 @@
     'pm_project': ref('int_pm_project_versions'),
     'pm_milestone': ref('int_pm_milestone_versions'),
     'risk': ref('int_risk_versions'),
+    'tier_override': ref('int_tier_override_versions'),
 } %}
 with versions as (
 

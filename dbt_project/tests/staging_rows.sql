@@ -19,6 +19,7 @@
     'risk': ref('stg_risk'),
     'risk_history': ref('stg_risk_history'),
     'treatment': ref('stg_treatment'),
+    'tier_override': ref('stg_tier_override'),
 } %}
 with staged as (
 

@@ -13,8 +13,11 @@ import yaml
 
 ColumnType = Literal["text", "integer", "number", "decimal", "date", "timestamp", "boolean", "json"]
 
-SourceKind = Literal["crm", "billing", "support", "survey", "usage", "cs", "projects", "risk", "engagement"]
-SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+SourceKind = Literal["crm", "billing", "support", "survey", "usage", "cs", "projects", "risk", "engagement", "review"]
+# What people of the company decided in the review is landed like any source. It says nothing of a customer, so it
+# is none of the nine kinds of source: it has no accounts of its own, no freshness, and counts towards no coverage.
+LANDED_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+SOURCE_KINDS: tuple[SourceKind, ...] = tuple(kind for kind in LANDED_KINDS if kind != "review")
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
@@ -50,8 +53,17 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What no row may say, beyond its columns' types: a SQL predicate over the typed row, and the words for it."""
+
+    refuse: str
+    column: str
+    because: str
+
+
+@dataclass(frozen=True)
 class LandingTable:
-    """One landing table: grain, own columns (system columns apart), record key, event time."""
+    """One landing table: grain, own columns (system columns apart), record key, event time, what no row may say."""
 
     name: str
     grain: str
@@ -60,6 +72,7 @@ class LandingTable:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     event_time: str | None
+    rules: tuple[Rule, ...] = ()
 
     def column(self, name: str) -> Column:
         """Return the column of that name; KeyError when the contract has none."""
@@ -135,6 +148,7 @@ def landing_tables() -> dict[str, LandingTable]:
             key=tuple(part.strip() for part in entry["key"].split(",")),
             columns=columns,
             event_time=events[0] if events else None,
+            rules=tuple(Rule(**rule) for rule in entry.get("rules", ())),
         )
     return tables
 

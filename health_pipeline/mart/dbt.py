@@ -155,6 +155,7 @@ def policy_vars(company: CompanyPolicy) -> dict[str, Any]:
         ],
         "not_applicable_domains": sorted(company.not_applicable_domains),
         "stale_domain_after_days": stale_domain_after_days(company),
+        "review_latency_hours": company.source("review").latency_hours,
         "source_kinds": {
             kind: {
                 "latency_hours": company.source(kind).latency_hours,

@@ -106,7 +106,8 @@ class CompanyPolicy(PolicyModel):
 
     def source(self, kind: SourceKind) -> SourcePolicy:
         """How that kind of source is treated; the defaults where the document does not name it."""
-        return self.sources.get(kind, SourcePolicy())
+        # Our own decisions are known when they are made.
+        return self.sources.get(kind, SourcePolicy(latency_hours=0) if kind == "review" else SourcePolicy())
 
 
 def load_company(folder: Path | None) -> Document[CompanyPolicy]:

@@ -67,6 +67,9 @@ def health_columns(
         "override_reason": None,
         "override_approved_by": None,
         "override_expires_at": None,
+        **dict.fromkeys(
+            ("family_id", "family_accounts", "family_scored_accounts", "family_score", "family_lowest_tier")
+        ),
         "code_version": CODE_VERSION,
         **{name: rows[name] for name in COPIED},
     }
@@ -110,9 +113,12 @@ def change_columns(
         "score_before": before,
         "score_after": score,
         "score_change": change.change,
+        "change_from_code": None,
         "change_from_policy": change.from_policy,
+        "change_from_scorecard": None,
         "change_from_coverage": change.from_coverage,
         "change_from_data": change.from_data,
+        "not_split_reason": None,
         "main_driver": names(change.driver, tuple(scorer.measures_)),
         "main_driver_change": change.driver_change,
     }

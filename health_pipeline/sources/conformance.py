@@ -21,6 +21,7 @@ from health_pipeline.sources.casts import (
     text_literal,
 )
 from health_pipeline.sources.extract import Extract, TableExtract
+from health_pipeline.sources.row_rules import broken_rule, rule_predicates
 from health_pipeline.sources.sentences import closest, first_line, hint, shown, wanted
 
 # A source's clock may be this far ahead of ours before its rows are set aside.
@@ -207,7 +208,7 @@ def conform(
         found = _scan(delivery, relation, fallible, loaded_at)
     except duckdb.Error as error:
         raise delivery.refuse(f"the data can't be read ({first_line(error)}); deliver the file again.") from error
-    _check_values(delivery, found, fallible, delivered.announced_rows)
+    _check_values(delivery, relation, found, fallible, delivered.announced_rows)
     warnings += _vocabulary_warnings(delivery, found)
     rows, future = found["_rows"], found["_future"]
     if future and future > FUTURE_SHARE_REFUSED * rows:
@@ -323,7 +324,7 @@ def _problems(delivery: _Delivery, fallible: list[Column]) -> dict[str, str]:
             problems[f"null {column.name}"] = f"{quote(column.name)} is null"
         if column.vocabulary and delivery.has(column.name):
             problems[f"unknown {column.name}"] = _unknown_word(column)
-    return problems
+    return problems | rule_predicates(delivery.table)
 
 
 def _unknown_word(column: Column) -> str:
@@ -332,7 +333,9 @@ def _unknown_word(column: Column) -> str:
     return f"{raw} not in ({words})"
 
 
-def _check_values(delivery: _Delivery, found: dict[str, Any], fallible: list[Column], announced: int | None) -> None:
+def _check_values(
+    delivery: _Delivery, relation: str, found: dict[str, Any], fallible: list[Column], announced: int | None
+) -> None:
     if announced is not None and announced != found["_rows"]:
         raise delivery.refuse(
             f"{found['_rows']:,} rows arrived where the source announced {announced:,}; deliver the file again."
@@ -364,6 +367,8 @@ def _check_values(delivery: _Delivery, found: dict[str, Any], fallible: list[Col
                 f"column {column.name} is empty on {empty:,} of {found['_rows']:,} rows, first at {place}; "
                 f"the contract requires {wanted(column)} there."
             )
+    if sentence := broken_rule(delivery.con, delivery.table, relation, found):
+        raise delivery.refuse(sentence)
 
 
 def _vocabulary_warnings(delivery: _Delivery, found: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from health_pipeline.contract.landing import SOURCE_KINDS, LandingTable, landing_tables
+from health_pipeline.contract.landing import LANDED_KINDS, LandingTable, landing_tables
 from health_pipeline.sources.conformance import (
     ROWS_KEPT_TYPED,
     ConformedTable,
@@ -119,10 +119,10 @@ def examine_extract(
 
 def _check_names(extract: Extract) -> None:
     kind = extract.source_kind
-    if kind not in SOURCE_KINDS:
-        near = closest(kind, SOURCE_KINDS)
+    if kind not in LANDED_KINDS:
+        near = closest(kind, LANDED_KINDS)
         hint = f"; the closest is {near!r}" if near else ""
-        raise LoadRefusedError(f"source kind {kind!r} is none of {', '.join(SOURCE_KINDS)}{hint}.")
+        raise LoadRefusedError(f"source kind {kind!r} is none of {', '.join(LANDED_KINDS)}{hint}.")
     for name, value in (
         ("source_system", extract.source_system),
         ("source_instance", extract.source_instance),

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from health_pipeline.contract.landing import SOURCE_KINDS, landing_tables
+from health_pipeline.contract.landing import LANDED_KINDS, landing_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.sources.conformance import LoadRefusedError, delivered_name
@@ -329,7 +329,7 @@ class Landing:
             return
         shutil.rmtree(self._incoming, ignore_errors=True)
         committed = {(record.source_kind, record.source_system, record.load_id) for record in self.loads()}
-        for kind in SOURCE_KINDS:
+        for kind in LANDED_KINDS:
             for folder in (self.folder / kind).glob("*/*"):
                 if (kind, folder.parent.name, folder.name) not in committed:
                     shutil.rmtree(folder)

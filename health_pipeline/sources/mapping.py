@@ -8,7 +8,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from health_pipeline.contract.landing import SOURCE_COLUMNS, SOURCE_KINDS, SourceKind, landing_tables
+from health_pipeline.contract.landing import LANDED_KINDS, SOURCE_COLUMNS, SourceKind, landing_tables
 from health_pipeline.sources.extract import LoadMode
 from health_pipeline.sources.sentences import closest, validation_sentence
 
@@ -111,8 +111,8 @@ class SourceMapping(_Part):
     @field_validator("kind", mode="before")
     @classmethod
     def _kind_is_known(cls, kind: object) -> object:
-        if kind not in SOURCE_KINDS:
-            raise ValueError(f"must be one of {', '.join(SOURCE_KINDS)}{_near(str(kind), SOURCE_KINDS)}")
+        if kind not in LANDED_KINDS:
+            raise ValueError(f"must be one of {', '.join(LANDED_KINDS)}{_near(str(kind), LANDED_KINDS)}")
         return kind
 
     @model_validator(mode="after")

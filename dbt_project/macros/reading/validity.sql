@@ -15,11 +15,12 @@
   they happen) it could have been known by the source's stated latency. Null otherwise.
 #}
 {% macro lifecycle_time(alias, column, kind, as_of_at, known_at) -%}
+    {%- set latency_hours = var('source_kinds')[kind]['latency_hours'] if kind in var('source_kinds') else var('review_latency_hours') -%}
     case
         when {{ alias }}.{{ column }} < {{ as_of_at }}
             and (
                 not {{ alias }}.is_available_at_imputed
-                or {{ plus_hours(alias ~ '.' ~ column, var('source_kinds')[kind]['latency_hours']) }} <= {{ known_at }}
+                or {{ plus_hours(alias ~ '.' ~ column, latency_hours) }} <= {{ known_at }}
             ) then {{ alias }}.{{ column }}
     end
 {%- endmacro %}

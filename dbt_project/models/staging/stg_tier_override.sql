@@ -1,0 +1,1 @@
+{{ staged('tier_override', source('landing', 'tier_override'), source('landing', 'source_load')) }}
