@@ -259,6 +259,28 @@ def policy_check() -> None:
             out.print(line)
 
 
+@policy_app.command("what-if")
+def policy_what_if(
+    folder: Annotated[Path, typer.Argument(help="A folder of policy documents, as HEALTH_POLICY would name it.")],
+    weeks: Annotated[int, typer.Option(min=1, help="How many of the newest published weeks to replay.")] = 1,
+    output: Annotated[Path | None, typer.Option(help="Write every account as CSV here.")] = None,
+) -> None:
+    """Say who would move under other documents. Publishes nothing."""
+    from health_pipeline.mart.published import read_published  # noqa: PLC0415
+    from health_pipeline.reporting import what_if_text as comparing  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings = Settings()
+        compared, notes = comparing.run_what_if(settings, folder, weeks)
+        rows = read_published(settings, "accounts").to_pylist()
+        names = {row["account_id"]: row["account_name"] or "" for row in rows}
+        for part in comparing.what_if_text(compared, notes, names, folder):
+            out.print(part)
+        if output is not None:
+            comparing.write_csv(compared, output)
+            out.print(f"{len(compared.accounts)} rows are in {output}.")
+
+
 @app.command()
 def dictionary(
     check: Annotated[bool, typer.Option("--check", help="Only say whether the file is up to date.")] = False,
