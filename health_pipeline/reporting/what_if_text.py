@@ -157,7 +157,8 @@ def _movers(moved: pd.DataFrame, names: Mapping[str, str]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("main measure")
     for row in moved.to_dict("records"):
-        measure = f"{readable(row['main_measure'])} ({row['main_measure_change']:+.2f})" if row["main_measure"] else ""
+        change = f"({row['main_measure_change']:+.2f})"
+        measure = "" if pd.isna(row["main_measure"]) else f"{readable(row['main_measure'])} {change}"
         table.add_row(
             row["account_id"],
             escape(names.get(row["account_id"], "")),

@@ -22,12 +22,12 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.policy.documents import BUILT_IN, PolicyError
 from health_pipeline.policy.features import features as known_features
+from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.reporting.what_if import JudgingDocuments, PublishedState, WhatIf, check_folder, what_if
 from health_pipeline.reporting.what_if_text import changed_features, what_if_text, write_csv
 from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, score_weeks
 
 WEEKS = [Week(date(2026, 9, 7)).shift(n) for n in range(6)]
-RANGES = {"nps_account_90d": (-100, 100), "csm_sentiment": (1, 5), "max_open_risk_severity": (1, 25)}
 
 
 def drifting_features(accounts: int = 120, seed: int = 5) -> pa.Table:
@@ -48,17 +48,22 @@ def drifting_features(accounts: int = 120, seed: int = 5) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=mart_tables()["account_features_weekly"].arrow_schema)
 
 
+MEASURES = {measure.feature: measure for measure in load_health_score(None).model.measures.values()}
+
+
 def _drawn(rng: np.random.Generator, name: str, level: float) -> Any:
+    """A value about as good as the level, where the policy has a measure of the feature."""
     good = float(np.clip(level + rng.normal(0, 0.12), 0, 1))
     kind = known_features()[name].type
-    if kind == "boolean":
-        return bool(rng.random() < (0.02 if name == "is_cancellation_scheduled" else good))
     if kind == "decimal":
         return Decimal(int(rng.integers(1_000, 90_000)))
-    if name in RANGES:
-        low, high = RANGES[name]
-        return low + good * (high - low) if kind == "number" else round(low + (1 - good) * (high - low))
-    return good if kind == "number" else int(rng.poisson(3 * (1 - good) + 5 * good))
+    measure = MEASURES.get(name)
+    if measure is None:
+        return False if kind == "boolean" else 1
+    values = [band.from_ or 0 for band in measure.bands] or [raw for raw, _ in measure.curve]
+    share = good if measure.direction == "higher_is_better" else 1 - good
+    value = min(values) + share * (max(values) - min(values))
+    return bool(round(value)) if kind == "boolean" else round(value) if kind == "integer" else value
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +166,8 @@ def test_the_main_measure_is_the_one_whose_contribution_moved_most(
 ) -> None:
     week = WEEKS[-1]
     compared = what_if(state(features, published, [week]), [week], documents, other)
-    account = compared.moved["account_id"].iloc[-1]
+    driven = compared.moved[compared.moved["main_measure"].notna()]
+    account = driven["account_id"].iloc[-1]
     before = PreviousWeek(published[WEEKS[-2]].health, published[WEEKS[-2]].contributions)
     sides = []
     for judging in (documents, other):
@@ -169,7 +175,7 @@ def test_the_main_measure_is_the_one_whose_contribution_moved_most(
         sides.append({row["measure"]: row["contribution"] or 0.0 for row in rows if row["account_id"] == account})
     moves = {name: sides[1][name] - sides[0][name] for name in sides[0]}
     expected = max(moves, key=lambda name: abs(moves[name]))
-    row = compared.moved.iloc[-1]
+    row = driven.iloc[-1]
     assert row["main_measure"] == expected
     assert row["main_measure_change"] == pytest.approx(moves[expected])
 
