@@ -40,10 +40,10 @@ _VARIABLES = {
     "#a00009": "--accent-soft",
     "#a0000a": "--ink",
 }
-_COLOUR = {variable: colour for colour, variable in _VARIABLES.items()}
-_TIER_DRAWN = {tier: _COLOUR["--" + tier.replace("_", "-")] for tier in TIERS}
+COLOUR = {variable: colour for colour, variable in _VARIABLES.items()}
+_TIER_DRAWN = {tier: COLOUR["--" + tier.replace("_", "-")] for tier in TIERS}
 # Widths drawn: the whole page, half of it, a phone. Text keeps its size by drawing anew, not by scaling down.
-_PAGE, _HALF, _PHONE = 960, 500, 330
+PAGE, HALF, PHONE = 960, 500, 330
 
 
 _SHORT_NUMBER = "datum.value == 0 ? '0' : replace(format(datum.value, '~s'), 'k', ' k')"
@@ -92,12 +92,12 @@ def tier_trend(weeks: Sequence[date], counts: Mapping[tuple[date, str], int]) ->
                 color=_tier_colour(),
                 order=alt.Order("order:Q"),
             )
-            .properties(width=width, height=230 if width < _PAGE else 260)
+            .properties(width=width, height=230 if width < PAGE else 260)
         )
 
     first, last = weeks[0], weeks[-1]
     risk = [counts.get((week, "at_risk"), 0) for week in (first, last)]
-    return _drawing(
+    return drawing_of(
         draw,
         f"Columns of accounts by tier for {len(weeks)} weeks. At risk: {risk[0]} in the week of {short_day(first)}, "
         f"{risk[1]} in the week of {short_day(last)}.",
@@ -117,16 +117,16 @@ def revenue_at_risk(weeks: Sequence[date], revenue: Mapping[date, float], curren
                 scale=alt.Scale(zero=True, nice=True),
             ),
         )
-        line = base.mark_line(color=_COLOUR["--at-risk"], strokeWidth=2.25)
-        dots = base.mark_point(color=_COLOUR["--at-risk"], filled=True, size=26, opacity=1)
+        line = base.mark_line(color=COLOUR["--at-risk"], strokeWidth=2.25)
+        dots = base.mark_point(color=COLOUR["--at-risk"], filled=True, size=26, opacity=1)
         return (line + dots).properties(width=width, height=190)
 
     values = [row["revenue"] for row in rows]
-    return _drawing(
+    return drawing_of(
         draw,
         f"Line of the annual revenue of at-risk accounts: {currency} {values[0]:,.0f} at first, "
         f"{currency} {values[-1]:,.0f} now.",
-        _HALF,
+        HALF,
     )
 
 
@@ -161,7 +161,7 @@ def score_shape(scores: Sequence[tuple[float, str]]) -> Drawing:
         )
 
     below = sum(score < 50 for score, _ in scores)
-    return _drawing(draw, f"Columns of {len(scores)} scored accounts by score; {below} are below 50.", _HALF)
+    return drawing_of(draw, f"Columns of {len(scores)} scored accounts by score; {below} are below 50.", HALF)
 
 
 def capacity_by_owner(owners: Sequence[tuple[str, float, float]]) -> Drawing:
@@ -176,7 +176,7 @@ def capacity_by_owner(owners: Sequence[tuple[str, float, float]]) -> Drawing:
         for label, within, below in owners
         for order, (part, hours) in enumerate((("within", within), ("below", below)))
     ]
-    colours = [_COLOUR["--accent"], _COLOUR["--accent-soft"]]
+    colours = [COLOUR["--accent"], COLOUR["--accent-soft"]]
 
     def draw(width: int) -> alt.Chart:
         return (
@@ -197,7 +197,7 @@ def capacity_by_owner(owners: Sequence[tuple[str, float, float]]) -> Drawing:
         )
 
     below = sum(hours for _, _, hours in owners)
-    return _drawing(draw, f"Bars of hours for {len(owners)} owners; {below:,.0f} hours are below the line.")
+    return drawing_of(draw, f"Bars of hours for {len(owners)} owners; {below:,.0f} hours are below the line.")
 
 
 def _week_axis(weeks: Sequence[date], width: int) -> alt.Axis:
@@ -216,8 +216,9 @@ def _tier_colour() -> alt.Color:
     )
 
 
-def _drawing(draw: Callable[[int], Any], alternative: str, width: int = _PAGE) -> Drawing:
-    return Drawing(_svg(draw(width)), _svg(draw(_PHONE)), alternative)
+def drawing_of(draw: Callable[[int], Any], alternative: str, width: int = PAGE) -> Drawing:
+    """Draw a chart in the page's width and a phone's; `draw` takes the width, `COLOUR` has the page's colours."""
+    return Drawing(_svg(draw(width)), _svg(draw(PHONE)), alternative)
 
 
 def _svg(chart: Any) -> Markup:
@@ -225,14 +226,14 @@ def _svg(chart: Any) -> Markup:
         chart.configure(font="Arial", background="transparent", padding={"left": 2, "right": 6, "top": 6, "bottom": 2})
         .configure_view(stroke=None)
         .configure_axis(
-            labelColor=_COLOUR["--ink-soft"],
-            titleColor=_COLOUR["--ink-soft"],
+            labelColor=COLOUR["--ink-soft"],
+            titleColor=COLOUR["--ink-soft"],
             labelFontSize=12,
             titleFontSize=12,
             titleFontWeight="normal",
-            gridColor=_COLOUR["--line"],
-            domainColor=_COLOUR["--line"],
-            tickColor=_COLOUR["--line"],
+            gridColor=COLOUR["--line"],
+            domainColor=COLOUR["--line"],
+            tickColor=COLOUR["--line"],
         )
         .configure_axisX(grid=False)
         .configure_axisY(domain=False, ticks=False, labelPadding=8)
