@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,7 +30,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Document(Generic[Model]):
-    """A validated policy document with the hash of its content (comments and order of keys do not count)."""
+    """A validated policy document with the hash of its content.
+
+    Comments do not count. The order of keys does: the first scorecard that fits judges, and sums run in order.
+    """
 
     name: str
     path: Path
@@ -75,8 +79,13 @@ def load_document(folder: Path | None, name: str, model: type[Model]) -> Documen
         validated = model.model_validate(content)
     except ValidationError as error:
         raise PolicyError(f"{path}: {_sentence(error)}") from error
-    canonical = json.dumps(content, sort_keys=True, default=str, ensure_ascii=False)
-    return Document(name, path, validated, hashlib.sha256(canonical.encode()).hexdigest()[:16])
+    return Document(name, path, validated, content_hash(content))
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """Hash of a document's parsed content, 16 hexadecimal digits: without comments, with the order of its keys."""
+    canonical = json.dumps(content, default=str, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def _sentence(error: ValidationError) -> str:

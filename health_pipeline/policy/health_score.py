@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -55,7 +56,9 @@ class Measure(PolicyModel):
     weight: Weight
     curve: tuple[tuple[RawValue, Points], ...] = ()
     bands: tuple[ValueBand, ...] = ()
+    # The scorecards it counts on; or those it does not count on. Neither: all of them.
     scorecards: tuple[str, ...] = ()
+    not_on_scorecards: tuple[str, ...] = ()
     optional_when_null: NullMeaning | None = None
 
     @model_validator(mode="after")
@@ -65,7 +68,13 @@ class Measure(PolicyModel):
             raise ValueError(f"{self.feature} belongs to the domain {domain}, write domain: {domain}")
         if bool(self.curve) == bool(self.bands):
             raise ValueError("write either curve (points) or bands (whole numbers), and not both")
+        if self.scorecards and self.not_on_scorecards:
+            raise ValueError("write either scorecards or not_on_scorecards, and not both")
         return self
+
+    def counts_on(self, scorecard: str) -> bool:
+        """Whether the measure is on that scorecard."""
+        return scorecard in self.scorecards if self.scorecards else scorecard not in self.not_on_scorecards
 
     @model_validator(mode="after")
     def _curve_is_monotone(self) -> Measure:
@@ -116,12 +125,61 @@ def _check_direction(values: list[float], direction: Direction, what: str) -> No
         raise ValueError(f"{what} rises although the direction is lower_is_better; its points must never rise")
 
 
-class Scorecard(PolicyModel):
-    """Who is judged by it, and the groups that weigh differently there (0 leaves a group out)."""
+class ScorecardWhen(PolicyModel):
+    """Whom a scorecard judges: accounts of one of the stages and of one of the segments; none named means every one.
 
-    lifecycle_stages: tuple[LifecycleStage, ...] = Field(min_length=1)
+    A segment is a name, or a pattern of one: `*` stands for any text (`*low revenue*`), because the names of segments
+    are made anew with each model.
+    """
+
+    lifecycle_stages: tuple[LifecycleStage, ...] = LIFECYCLE_STAGES
     segments: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> ScorecardWhen:
+        if not self.lifecycle_stages:
+            raise ValueError("lifecycle_stages is empty, so nobody is judged; name a stage or leave the key out")
+        if any(not name.strip() for name in self.segments):
+            raise ValueError("segments holds an empty name; name a segment, or leave the key out for every segment")
+        return self
+
+    def fits_segment(self, segment: str) -> bool:
+        """Whether accounts of that segment are meant."""
+        return not self.segments or any(fnmatchcase(segment, pattern) for pattern in self.segments)
+
+
+class Scorecard(PolicyModel):
+    """Whom it judges (`when`), and the groups that weigh differently there (0 leaves a group out)."""
+
+    when: ScorecardWhen = ScorecardWhen()
     group_weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+
+
+def _check_precedence(scorecards: dict[str, Scorecard]) -> None:
+    """Everybody is judged, and every scorecard judges somebody: the first that fits is taken."""
+    judged: dict[LifecycleStage, set[str]] = {stage: set() for stage in LIFECYCLE_STAGES}
+    taken_by: dict[LifecycleStage, str] = {}
+    for name, card in scorecards.items():
+        before = {taken_by[stage] for stage in card.when.lifecycle_stages if stage in taken_by}
+        open_stages = [stage for stage in card.when.lifecycle_stages if stage not in taken_by]
+        if not open_stages:
+            raise ValueError(
+                f"the scorecard {name} judges nobody: {' and '.join(sorted(before))} before it takes every segment; "
+                "the first that fits is taken, so put the narrower one first"
+            )
+        named = set(card.when.segments)
+        if named and all(named <= judged[stage] for stage in open_stages):
+            raise ValueError(
+                f"the scorecard {name} judges nobody: scorecards before it take {', '.join(sorted(named))}; remove it, "
+                "or name other segments"
+            )
+        for stage in open_stages:
+            judged[stage] |= named
+            if not named:
+                taken_by[stage] = name
+    for stage in LIFECYCLE_STAGES:
+        if stage not in taken_by:
+            raise ValueError(f"no scorecard judges {stage} accounts of every segment; add one without segments, last")
 
 
 class TierBand(PolicyModel):
@@ -216,7 +274,7 @@ class HealthScorePolicy(PolicyModel):
                     f"{place} names the group {group!r}, which groups does not have; {nearest(group, self.groups)}"
                 )
         for name, measure in self.measures.items():
-            for scorecard in measure.scorecards:
+            for scorecard in (*measure.scorecards, *measure.not_on_scorecards):
                 if scorecard not in self.scorecards:
                     raise ValueError(
                         f"measures.{name} names the scorecard {scorecard!r}, which scorecards does not have; "
@@ -240,9 +298,7 @@ class HealthScorePolicy(PolicyModel):
 
     @model_validator(mode="after")
     def _scorecards_judge_everybody(self) -> HealthScorePolicy:
-        for stage in LIFECYCLE_STAGES:
-            if not any(stage in c.lifecycle_stages and not c.segments for c in self.scorecards.values()):
-                raise ValueError(f"no scorecard judges {stage} accounts of every segment; add one without segments")
+        _check_precedence(self.scorecards)
         for name in self.scorecards:
             weights = self.group_weights(name)
             outcome = self.outcome_cap.group
@@ -256,13 +312,22 @@ class HealthScorePolicy(PolicyModel):
                 )
         return self
 
+    def scorecard_of(self, lifecycle_stage: str | None, segment: str) -> str:
+        """The scorecard that judges: the first in the document's order whose `when` fits."""
+        stage = lifecycle_stage or self.default_lifecycle_stage
+        return next(
+            name
+            for name, card in self.scorecards.items()
+            if stage in card.when.lifecycle_stages and card.when.fits_segment(segment)
+        )
+
     def scorecard_measures(self, scorecard: str) -> dict[str, Measure]:
         """The measures that count on a scorecard, in the document's order, without groups of weight 0."""
         left_out = {group for group, weight in self.scorecards[scorecard].group_weights.items() if weight == 0}
         return {
             name: measure
             for name, measure in self.measures.items()
-            if (not measure.scorecards or scorecard in measure.scorecards) and measure.group not in left_out
+            if measure.counts_on(scorecard) and measure.group not in left_out
         }
 
     def group_weights(self, scorecard: str) -> dict[str, float]:

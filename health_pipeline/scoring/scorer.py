@@ -299,14 +299,12 @@ class HealthScorer(TransformerMixin, BaseEstimator):
         known: tuple[LifecycleStage, ...] = ("onboarding", "established")
         if unknown := set(stages) - set(known):
             raise ValueError(f"{FEATURE_TABLE}.lifecycle_stage holds {sorted(unknown)}; it must be one of {known}")
-        segments = np.asarray(X["segment"] if "segment" in X.columns else np.full(len(X), ""))
-        codes = np.full(len(X), -1, dtype=np.int64)
-        for position, card in enumerate(self.policy_.scorecards.values()):
-            fits = np.isin(stages.astype(str), card.lifecycle_stages) & (codes < 0)
-            if card.segments:
-                fits &= np.isin(segments.astype(str), card.segments)
-            codes[fits] = position
-        return codes
+        segments = X["segment"].astype(object) if "segment" in X.columns else pd.Series("", index=X.index, dtype=object)
+        stage_codes, stage_names = pd.factorize(stages)
+        segment_codes, segment_names = pd.factorize(np.asarray(segments.where(segments.notna(), "")))
+        choose = self.policy_.scorecard_of
+        cards = [[self.scorecards_.index(choose(stage, name)) for name in segment_names] for stage in stage_names]
+        return np.array(cards, dtype=np.int64).reshape(len(stage_names), len(segment_names))[stage_codes, segment_codes]
 
     def _domain_codes(self, X: pd.DataFrame, domain: Domain) -> Codes:
         if domain in set(self.not_applicable_domains):

@@ -58,8 +58,21 @@ def test_a_comment_does_not_change_the_hash_and_a_weight_does(tmp_path: Path) ->
     (tmp_path / "health_score.yaml").write_text("# ours\n" + (BUILT_IN / "health_score.yaml").read_text())
     assert load_health_score(tmp_path).hash == load_health_score(None).hash
     changed = BUILT | {"margin": BUILT["margin"] + 1}
-    (tmp_path / "health_score.yaml").write_text(yaml.safe_dump(changed))
+    (tmp_path / "health_score.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
     assert load_health_score(tmp_path).hash != load_health_score(None).hash
+
+
+def test_the_order_of_scorecards_is_part_of_the_hash(tmp_path: Path) -> None:
+    hashes = []
+    for names in (("a", "b"), ("b", "a")):
+        cards = {name: {"when": {"segments": [f"*{name}*"]}} for name in names}
+        measures = {n: m for n, m in BUILT["measures"].items() if not {"scorecards", "not_on_scorecards"} & set(m)}
+        document = BUILT | {"scorecards": {**cards, "rest": {}}, "measures": measures}
+        (tmp_path / "health_score.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        loaded = load_health_score(tmp_path)
+        assert loaded.model.scorecard_of("established", "a and b") == names[0]
+        hashes.append(loaded.hash)
+    assert hashes[0] != hashes[1]
 
 
 def ticket_bands(document: dict[str, Any]) -> None:
@@ -154,8 +167,8 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "measures.stickiness.group names the group 'usge', which groups does not have; the nearest name is 'usage'",
     ),
     "unknown scorecard": (
-        set_measure("stickiness", scorecards=["etablished"]),
-        "measures.stickiness names the scorecard 'etablished', which scorecards does not have; the nearest name is "
+        set_measure("nps", scorecards=["etablished"]),
+        "measures.nps names the scorecard 'etablished', which scorecards does not have; the nearest name is "
         "'established'",
     ),
     "bands leave a gap": (
@@ -186,8 +199,45 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "on the scorecard established the group usage weighs 31 and outcomes 30; outcomes must carry the most weight",
     ),
     "nobody judges onboarding": (
-        lambda document: document["scorecards"]["onboarding"].update(segments=["enterprise"]),
+        lambda document: document["scorecards"]["onboarding"]["when"].update(segments=["enterprise"]),
         "no scorecard judges onboarding accounts of every segment",
+    ),
+    "a scorecard behind one that takes everybody": (
+        lambda document: document["scorecards"].update(
+            large={"when": {"lifecycle_stages": ["established"], "segments": ["*high revenue*"]}}
+        ),
+        "the scorecard large judges nobody: established before it takes every segment; the first that fits is taken, "
+        "so put the narrower one first",
+    ),
+    "a scorecard whose segments are taken": (
+        lambda document: document.update(
+            scorecards={
+                "one": {"when": {"segments": ["a", "b"]}},
+                "two": {"when": {"lifecycle_stages": ["onboarding"], "segments": ["b"]}},
+                "three": {},
+            },
+            measures={name: m for name, m in document["measures"].items() if "scorecards" not in m
+                      and "not_on_scorecards" not in m},
+        ),
+        "the scorecard two judges nobody: scorecards before it take b; remove it, or name other segments",
+    ),
+    "a scorecard for no stage": (
+        lambda document: document["scorecards"]["established"].update(when={"lifecycle_stages": []}),
+        "scorecards.established.when: lifecycle_stages is empty, so nobody is judged; name a stage or leave the key "
+        "out",
+    ),
+    "a scorecard as it was written before `when`": (
+        lambda document: document["scorecards"].update(established={"lifecycle_stages": ["established"]}),
+        "scorecards.established.lifecycle_stages: Extra inputs are not permitted",
+    ),
+    "a measure on and not on scorecards": (
+        set_measure("nps", scorecards=["established"], not_on_scorecards=["onboarding"]),
+        "measures.nps: write either scorecards or not_on_scorecards, and not both",
+    ),
+    "a measure not on an unknown scorecard": (
+        set_measure("stickiness", not_on_scorecards=["onbording"]),
+        "measures.stickiness names the scorecard 'onbording', which scorecards does not have; the nearest name is "
+        "'onboarding'",
     ),
     "condition of two things": (
         set_top(decisive=[{"feature": "open_risks", "group": "usage", "operator": ">", "value": 1}]),
@@ -201,6 +251,29 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 def test_a_wrong_document_is_refused_in_one_sentence(tmp_path: Path, what: str) -> None:
     change, sentence = WRONG[what]
     assert sentence in message(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("stage", "segment", "scorecard"),
+    [
+        ("onboarding", "low usage, low revenue", "onboarding"),
+        ("onboarding", "unsegmented", "onboarding"),
+        ("established", "low usage, low revenue", "established_low_revenue"),
+        ("established", "high usage, high revenue", "established"),
+        ("established", "unsegmented", "established"),
+        (None, "high usage, low revenue", "established_low_revenue"),
+    ],
+)
+def test_a_scorecard_is_chosen_by_stage_and_segment(stage: str | None, segment: str, scorecard: str) -> None:
+    assert load_health_score(None).model.scorecard_of(stage, segment) == scorecard
+
+
+def test_a_new_account_is_judged_on_onboarding_and_not_on_depth() -> None:
+    policy = load_health_score(None).model
+    onboarding, established = policy.scorecard_measures("onboarding"), policy.scorecard_measures("established")
+    assert {"go_live", "seats_activated", "adoption_velocity"} == set(onboarding) - set(established)
+    depth = {"license_utilisation", "stickiness", "feature_breadth", "usage_depth", "usage_trend"}
+    assert depth < set(established) - set(onboarding)
 
 
 def test_booleans_of_conditions_read_as_numbers() -> None:

@@ -21,7 +21,7 @@ from health_pipeline.scoring.scorer import HealthScorer, as_floats, evaluate_cur
 SMALL = HealthScorePolicy.model_validate(
     {
         "groups": {"outcomes": 6, "usage": 3, "support": 1},
-        "scorecards": {"one": {"lifecycle_stages": ["onboarding", "established"]}},
+        "scorecards": {"one": {}},
         "measures": {
             "goals": {"feature": "goals_on_track_share", "group": "outcomes", "domain": "outcomes",
                       "direction": "higher_is_better", "weight": 2, "curve": [[0, 0], [1, 100]]},
@@ -221,18 +221,21 @@ def test_weights_are_shown_as_written_and_normalised() -> None:
     assert shown.loc["goals", ["group_weight", "measure_weight", "normalised_weight"]].tolist() == pytest.approx(
         [6, 2, 0.4]
     )
-    assert HealthScorer().weights_shown().groupby("scorecard")["normalised_weight"].sum().tolist() == pytest.approx(
-        [1, 1]
-    )
+    totals = HealthScorer().weights_shown().groupby("scorecard")["normalised_weight"].sum()
+    assert set(totals.index) == {"onboarding", "established_low_revenue", "established"}
+    assert totals.tolist() == pytest.approx([1, 1, 1])
 
 
 def test_a_scorecard_for_a_segment_judges_only_that_segment() -> None:
     plain = SMALL.model_dump(by_alias=True)
     plain["scorecards"] = {
-        "large": {"lifecycle_stages": ["established"], "segments": ["high revenue"], "group_weights": {"usage": 0}},
-        "one": {"lifecycle_stages": ["onboarding", "established"]},
+        "large": {
+            "when": {"lifecycle_stages": ["established"], "segments": ["*high revenue"]},
+            "group_weights": {"usage": 0},
+        },
+        "one": {},
     }
     policy = HealthScorePolicy.model_validate(plain)
-    frame = pd.DataFrame([HAND | {"segment": "high revenue"}, HAND | {"segment": "unsegmented"}])
+    frame = pd.DataFrame([HAND | {"segment": "low usage, high revenue"}, HAND | {"segment": "unsegmented"}])
     result = HealthScorer(policy).set_output(transform="pandas").fit_transform(frame)
     assert result["score"].tolist() == pytest.approx([(0.6 * 85 + 0.1 * 60) / 0.7, 69])

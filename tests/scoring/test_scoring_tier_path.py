@@ -29,7 +29,7 @@ DIALS = {
 }
 PLAIN: dict[str, Any] = {
     "groups": {"outcomes": 4, "usage": 3, "support": 3},
-    "scorecards": {"one": {"lifecycle_stages": ["onboarding", "established"]}},
+    "scorecards": {"one": {}},
     "measures": {
         name: {"feature": feature, "group": group, "domain": group, "direction": "higher_is_better", "weight": 1,
                "curve": [[0, 0], [1, 100]]}
