@@ -16,6 +16,14 @@ with stamped as (
     union all
     select distinct 'action_plan_accounts_weekly' as table_name, week, as_of_at, known_at from action_plan_accounts_weekly
     union all
+    select distinct 'plan_capacity_weekly' as table_name, week, as_of_at, known_at from plan_capacity_weekly
+    union all
+    select distinct 'defect_themes_weekly' as table_name, week, as_of_at, known_at from defect_themes_weekly
+    union all
+    select distinct 'defect_theme_accounts_weekly' as table_name, week, as_of_at, known_at from defect_theme_accounts_weekly
+    union all
+    select distinct 'support_load_weekly' as table_name, week, as_of_at, known_at from support_load_weekly
+    union all
     select distinct 'risk_packets' as table_name, week, as_of_at, known_at from risk_packets
     union all
     select distinct 'risk_evidence' as table_name, week, as_of_at, known_at from risk_evidence

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.planning.capacity import capacity_rows
 from health_pipeline.planning.drivers import NO_DRIVERS, Drivers, driver_words, drivers_of_week
 from health_pipeline.planning.line import Candidate, draw_line
 from health_pipeline.planning.rollup import Groups, plan_rows
@@ -36,6 +37,7 @@ WITHOUT_PLAYBOOK_DUE_DAYS = 7
 _GREEN = ("healthy", "expansion_ready")
 _HEALTH_COLUMNS = [
     "account_id",
+    "week",
     "segment",
     "lifecycle_stage",
     "score",
@@ -59,11 +61,13 @@ class Plan:
     ----------
     action_plan : action_plan_weekly of the weeks
     action_plan_accounts : action_plan_accounts_weekly of the weeks
+    capacity : plan_capacity_weekly of the weeks
     review_tasks : the whole snapshot of review_tasks after the weeks
     """
 
     action_plan: pa.Table
     action_plan_accounts: pa.Table
+    capacity: pa.Table
     review_tasks: pa.Table
 
 
@@ -112,6 +116,7 @@ def plan_weeks(
     book = TaskBook(tasks)
     accounts_rows: list[dict[str, Any]] = []
     groups_rows: list[dict[str, Any]] = []
+    owners_rows: list[dict[str, Any]] = []
     ordered = sorted(set(weeks))
     before = Groups.of_plan(previous_plan, ordered[0].shift(-1).monday) if ordered else None
     for week in ordered:
@@ -127,12 +132,14 @@ def plan_weeks(
         task_of_key = book.fold(week.monday, signals)
         planned = _planned_rows(week.monday, accounts, capacity.model, task_of_key)
         accounts_rows.extend(planned)
+        owners_rows.extend(capacity_rows([account.row for account in accounts], planned, capacity))
         rows, before = plan_rows(week.monday, planned, before)
         groups_rows.extend(rows)
     contract = mart_tables()
     return Plan(
         pa.Table.from_pylist(groups_rows, schema=contract["action_plan_weekly"].arrow_schema),
         pa.Table.from_pylist(accounts_rows, schema=contract["action_plan_accounts_weekly"].arrow_schema),
+        pa.Table.from_pylist(owners_rows, schema=contract["plan_capacity_weekly"].arrow_schema),
         book.table(),
     )
 

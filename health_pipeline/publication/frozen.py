@@ -82,7 +82,7 @@ def plan_slices(
     published = [date.fromisoformat(text) for text in base.manifest[f"published_{partition}s"]] if base else []
     _refuse_holes(ordered, published, partition)
     known = [day for day in days if day in set(published)]
-    differing = _differing(base, partitioned(tables, partition), tables, known) if base else {}
+    differing = _differing(base, partitioned(tables, partition), tables, known, restate=restate) if base else {}
     if differing and not restate:
         raise _frozen(differing, partition)
     return SlicePlan(
@@ -126,12 +126,19 @@ def _next_of(day: date, like: Slice) -> date:
 
 
 def _differing(
-    base: Release, owners: Mapping[str, MartTable], tables: Mapping[str, pa.Table], known: Sequence[date]
+    base: Release,
+    owners: Mapping[str, MartTable],
+    tables: Mapping[str, pa.Table],
+    known: Sequence[date],
+    *,
+    restate: bool,
 ) -> dict[date, list[str]]:
     found: dict[date, list[str]] = {}
     for day in known:
         for name, table in owners.items():
-            if not _is_same(base, table, day, rows_of(table, tables[name], [day])):
+            rows = rows_of(table, tables[name], [day])
+            # Only a restatement fills the tables and columns that are younger than the slice.
+            if not _is_same(base, table, day, rows) or (restate and _is_fuller(base, table, day, rows)):
                 found.setdefault(day, []).append(name)
     return found
 
@@ -148,6 +155,15 @@ def _is_same(base: Release, table: MartTable, day: date, rows: pa.Table) -> bool
         old = pq.read_table(base.folder / slice_path(table.name, day.isoformat()))
         published_hash = built_content_hash(table, old, columns - retired)
     return built_content_hash(table, rows, columns & built) == published_hash
+
+
+def _is_fuller(base: Release, table: MartTable, day: date, rows: pa.Table) -> bool:
+    """Whether the rows say something in a table or a column that the published slice does not have."""
+    if day.isoformat() not in base.manifest["slices"].get(table.name, {}):
+        return bool(rows.num_rows)
+    had = set(slice_columns(base.folder, table.name, day.isoformat()))
+    younger = [column.name for column in table.built_columns if column.name not in had]
+    return any(rows[name].null_count < rows.num_rows for name in younger)
 
 
 def _frozen(differing: Mapping[date, list[str]], partition: Partition) -> FrozenWeekError | FrozenQuarterError:

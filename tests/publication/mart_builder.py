@@ -111,6 +111,8 @@ def build_tables(
                     }
                 )
             rows["score_changes_weekly"].append(own)
+            rows["support_load_weekly"].append(own)
+            rows["defect_theme_accounts_weekly"].append(own)
             if tier(account, week) == "at_risk":
                 rows["action_plan_accounts_weekly"].append(
                     {
@@ -125,6 +127,16 @@ def build_tables(
             {**constants, "source_kind": "crm", "is_connected": True, "is_required": True, "match_share": 0.9}
         )
         rows["action_plan_weekly"].append({**constants, "effective_tier": "healthy"})
+        rows["defect_themes_weekly"].append({**constants, "kind": "defect", "tickets_91d": accounts})
+        planned = sum(tier(account, week) == "at_risk" for account in names)
+        rows["plan_capacity_weekly"].append(
+            {
+                **constants,
+                "hours_needed": 0.5 * planned,
+                "hours_within_capacity": 0.0,
+                "accounts_below_line": planned,
+            }
+        )
         rows["account_outcomes_weekly"] += [
             {
                 "account_id": account,
@@ -157,6 +169,10 @@ WEEKLY_RUN = (
     "watermelon_accounts_weekly",
     "action_plan_weekly",
     "action_plan_accounts_weekly",
+    "plan_capacity_weekly",
+    "defect_themes_weekly",
+    "defect_theme_accounts_weekly",
+    "support_load_weekly",
     "review_tasks",
 )
 

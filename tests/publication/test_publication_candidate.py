@@ -313,6 +313,30 @@ def test_new_columns_are_null_in_older_weeks_and_old_ones_are_kept(published: Se
     assert isinstance(build(published, again, build_tables(again)), Unchanged)
 
 
+def test_a_restatement_fills_a_column_that_is_younger_than_its_weeks(published: Settings) -> None:
+    make_older(published, "account_features_weekly", "seats_licensed")
+    weeks = weeks_from(0, 3)
+    moment = built_at(weeks[-1])
+    again = build_candidate(published, build_tables(weeks), weeks, [], "weekly", moment, reason="filled", restate=True)
+    assert isinstance(again, Candidate)
+    assert again.manifest["restated"] == [str(week) for week in weeks]
+    assert query(again.file, "select count(*), count(seats_licensed) from account_features_weekly") == [(6, 6)]
+
+
+def test_a_restatement_fills_a_table_that_is_younger_than_its_weeks(published: Settings) -> None:
+    base = current_release(published)
+    assert base is not None
+    manifest = read_json(base.folder / MANIFEST_FILE)
+    del manifest["slices"]["plan_capacity_weekly"]
+    write_json(base.folder / MANIFEST_FILE, manifest)
+    weeks = weeks_from(0, 3)
+    assert isinstance(build(published, weeks, build_tables(weeks)), Unchanged)
+    moment = built_at(weeks[-1])
+    again = build_candidate(published, build_tables(weeks), weeks, [], "weekly", moment, reason="filled", restate=True)
+    assert isinstance(again, Candidate)
+    assert again.manifest["restated"] == [str(week) for week in weeks]
+
+
 def test_a_changed_type_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path / "mart.duckdb", read_only=False) as connection:
         connection.execute("create table accounts (account_id integer)")

@@ -77,6 +77,18 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         f"update action_plan_accounts_weekly set proposed_action = 'Call the customer today.' where {NEWEST}",
         {"account_id": "a0000", "week": "2026-11-02", "table_name": "action_plan_accounts_weekly"},
     ),
+    "support_load_agrees_with_features": (
+        f"update support_load_weekly set open_backlog = 2 where {NEWEST} and account_id = 'a0001'",
+        {"account_id": "a0001", "week": "2026-11-02"},
+    ),
+    "themes_hold_every_ticket": (
+        f"update defect_themes_weekly set tickets_91d = tickets_91d - 1 where {NEWEST}",
+        {"week": "2026-11-02"},
+    ),
+    "capacity_agrees_with_plan": (
+        f"update plan_capacity_weekly set hours_needed = hours_needed + 1 where {NEWEST}",
+        {"week": "2026-11-02"},
+    ),
     "week_constants": (
         f"update score_changes_weekly set as_of_at = as_of_at + interval 1 hour where {NEWEST}",
         {"table_name": "score_changes_weekly", "week": "2026-11-02"},
