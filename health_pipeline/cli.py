@@ -25,8 +25,10 @@ app = typer.Typer(
 )
 loads_app = typer.Typer(help="What came in: committed loads, and loads that wait for a person.", no_args_is_help=True)
 policy_app = typer.Typer(help="The documents people tune.", no_args_is_help=True)
+mapping_app = typer.Typer(help="The mapping that says what your own files hold.", no_args_is_help=True)
 incidents_app = typer.Typer(help="Refused publications and who looks after them.", no_args_is_help=True)
 app.add_typer(loads_app, name="loads")
+app.add_typer(mapping_app, name="mapping")
 app.add_typer(policy_app, name="policy")
 app.add_typer(incidents_app, name="incidents")
 # Bound to the terminal as it is now: a run sends what dbt prints elsewhere.
@@ -48,6 +50,28 @@ def demo(
     with failing_in_one_sentence(out), show_progress(out):
         for line in run_demo(Settings(), seed, accounts):
             out.print(line)
+
+
+@mapping_app.command("init")
+def mapping_init(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with your CSV, Parquet, JSON, Excel files.")],
+    output: Annotated[Path, typer.Option(help="The new file; one that is there is never written over.")] = Path(
+        "mapping.yaml"
+    ),
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of amounts whose file says none.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Zone of times that name none, such as Europe/Berlin.")] = None,
+) -> None:
+    """Draft a mapping from your files; its comments say what was guessed, why, and what you have to decide."""
+    from health_pipeline.sources.drafting.command import draft_mapping, write_mapping  # noqa: PLC0415
+    from health_pipeline.sources.drafting.plan import Options  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings = Settings()
+        options = Options(currency, time_zone, load_company(settings.policy).model.reporting_currency)
+        drafted = draft_mapping(data, options, settings.duckdb_memory_limit)
+        write_mapping(drafted, output)
+        for line in drafted.told(output):
+            out.print(line, markup=False)
 
 
 @app.command()

@@ -40,10 +40,13 @@ def find_files(files: InputFiles, data: Path) -> list[Path]:
     return found
 
 
-def read_input(con: duckdb.DuckDBPyConnection, name: str, files: InputFiles, paths: Sequence[Path]) -> None:
+def read_input(
+    con: duckdb.DuckDBPyConnection, name: str, files: InputFiles, paths: Sequence[Path], most_rows: int | None = None
+) -> None:
     """Create table `name` of the files' rows; columns of CSV and Excel are text, columns are brought together by name.
 
-    A last column says where each row comes from ("orders.csv row 17"; the header is row 1).
+    A last column says where each row comes from ("orders.csv row 17"; the header is row 1). With `most_rows` only so
+    many of them are read.
 
     Raises
     ------
@@ -59,7 +62,8 @@ def read_input(con: duckdb.DuckDBPyConnection, name: str, files: InputFiles, pat
         reader = _reader(con, f"{name}_{number}", path, files)
         selects.append(f"select *, {origin} from {reader}")
         _check_readable(con, path, f"select * from {reader} limit 0")
-    _check_readable(con, paths[0], f"create table {quote(name)} as {' union all by name '.join(selects)}")
+    rows_read = f"{' union all by name '.join(selects)}{f' limit {most_rows}' if most_rows is not None else ''}"
+    _check_readable(con, paths[0], f"create table {quote(name)} as {rows_read}")
     rows = con.execute(f"select count(*) from {quote(name)}").fetchall()[0][0]
     if rows == 0 and not files.may_be_empty:
         raise BrokenFileError(

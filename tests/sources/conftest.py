@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.sources.extract import Extract, LoadMode, TableExtract
 from health_pipeline.sources.landing import Landing
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 
