@@ -9,6 +9,7 @@ from rich.table import Table
 from health_pipeline.identity.overrides import load_overrides
 from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.company import load_company
+from health_pipeline.policy.defect_themes import load_defect_themes
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.segmentation import load_segmentation
@@ -56,7 +57,7 @@ def incidents_table(settings: Settings) -> Table:
 
 def checked_documents(settings: Settings) -> Iterator[str]:
     """Validate every document; one line each."""
-    for loader in (load_company, load_health_score, load_segmentation, load_playbooks, load_capacity):
+    for loader in (load_company, load_health_score, load_segmentation, load_playbooks, load_capacity, load_defect_themes):
         document = loader(settings.policy)
         yield f"ok  {document.name:<18} {document.hash}  {document.path}"
     overrides = load_overrides(settings.policy, settings.home)

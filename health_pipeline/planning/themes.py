@@ -189,7 +189,7 @@ def _account_rows(rows: pd.DataFrame, health: pa.Table, policy_hash: str) -> pd.
         for row in health.select(["account_id", "week", "arr_reporting", "as_of_at", "known_at"]).to_pylist()
     }
     found = [revenue.get(key) for key in zip(counts["account_id"], counts["week"], strict=True)]
-    counts = counts[[row is not None for row in found]].copy()
+    counts = counts[np.array([row is not None for row in found], dtype=bool)].copy()
     live = [row for row in found if row is not None]
     for column in ("arr_reporting", "as_of_at", "known_at"):
         counts[column] = pd.Series([row[column] for row in live], index=counts.index, dtype=object)
