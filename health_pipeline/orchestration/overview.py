@@ -57,7 +57,8 @@ def incidents_table(settings: Settings) -> Table:
 
 def checked_documents(settings: Settings) -> Iterator[str]:
     """Validate every document; one line each."""
-    for loader in (load_company, load_health_score, load_segmentation, load_playbooks, load_capacity, load_defect_themes):
+    plan = (load_playbooks, load_capacity, load_defect_themes)
+    for loader in (load_company, load_health_score, load_segmentation, *plan):
         document = loader(settings.policy)
         yield f"ok  {document.name:<18} {document.hash}  {document.path}"
     overrides = load_overrides(settings.policy, settings.home)
