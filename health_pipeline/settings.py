@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         return self.home / "quarantine"
 
     @property
+    def kept_policies(self) -> Path:
+        """Every policy document that ever judged a week, by the hash of its content."""
+        return self.home / "kept_policies"
+
+    @property
     def identity(self) -> Path:
         """The crosswalk as Parquet, rewritten whole by each run from the committed loads."""
         return self.home / "identity"

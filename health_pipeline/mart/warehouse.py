@@ -85,6 +85,28 @@ def _read(connection: duckdb.DuckDBPyConnection, table: MartTable, slices: Seque
     return rows.select(names).cast(table.arrow_schema)
 
 
+def read_tier_overrides(settings: Settings, weeks: Sequence[Week]) -> pa.Table:
+    """The override that holds for each account and week as known then: the newest one that a person approved.
+
+    Returns
+    -------
+    pyarrow.Table
+        account_id, week, override_id, override_tier, override_reason, override_approved_by, override_expires_at
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no warehouse yet.
+    """
+    with open_duckdb(settings.warehouse, read_only=True) as connection:
+        return connection.execute(
+            "select account_id, week, override_id, override_tier, override_reason, override_approved_by, "
+            f"override_expires_at from {INTERMEDIATE_SCHEMA}.int_tier_overrides_weekly "
+            "where is_newest and list_contains(?, week) order by week, account_id",
+            [[week.monday for week in weeks]],
+        ).to_arrow_table()
+
+
 @dataclass(frozen=True)
 class RowCounts:
     """Rows of a table: all of them, and of each week asked for where it has weeks."""

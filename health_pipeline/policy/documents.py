@@ -39,6 +39,7 @@ class Document(Generic[Model]):
     path: Path
     model: Model
     hash: str
+    text: str = ""
 
 
 def document_path(folder: Path | None, name: str) -> Path:
@@ -68,7 +69,8 @@ def load_document(folder: Path | None, name: str, model: type[Model]) -> Documen
     """
     path = document_path(folder, name)
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f" line {place.line + 1}" if place else ""
@@ -79,7 +81,7 @@ def load_document(folder: Path | None, name: str, model: type[Model]) -> Documen
         validated = model.model_validate(content)
     except ValidationError as error:
         raise PolicyError(f"{path}: {_sentence(error)}") from error
-    return Document(name, path, validated, content_hash(content))
+    return Document(name, path, validated, content_hash(content), text)
 
 
 def content_hash(content: Mapping[str, Any]) -> str:

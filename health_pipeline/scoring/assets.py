@@ -4,14 +4,18 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from health_pipeline.mart.published import read_published
-from health_pipeline.mart.warehouse import read_mart, write_slices
+from health_pipeline.mart.warehouse import read_mart, read_tier_overrides, write_slices
 from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices, weeks_of
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
-from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, score_weeks
+from health_pipeline.policy.kept import JudgingPolicy, KeptPolicies, KeptPolicyError, NotKept
+from health_pipeline.scoring import CODE_VERSION
+from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, policy_version, score_weeks
 from health_pipeline.segmentation.assignment import segments_in_force
 from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
 
@@ -29,11 +33,11 @@ logger = get_logger("scoring")
 
 def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """The weekly score with everything that explains it."""
-    features = dg.AssetDep("account_features_weekly")
+    inputs = [dg.AssetDep("account_features_weekly"), dg.AssetDep(["intermediate", "int_tier_overrides_weekly"])]
 
     @dg.multi_asset(
         name="score_accounts",
-        specs=[mart_spec(name, GROUP, [features], {"scikitlearn", "duckdb"}) for name in TABLES],
+        specs=[mart_spec(name, GROUP, inputs, {"scikitlearn", "duckdb"}) for name in TABLES],
         partitions_def=weekly,
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys=STORES,
@@ -46,28 +50,53 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         company = load_company(settings.policy)
         rows = read_mart(settings, "account_features_weekly", weeks)
         models = models_with_adoptions(read_published(settings, "segment_models"), adoptions(settings.ledger_url))
+        policy = load_health_score(settings.policy)
+        kept = KeptPolicies(settings.kept_policies)
+        kept.keep(policy_version(policy, company), (policy, company), settings.policy)
+        health_before = read_published(settings, "account_health_weekly", weeks=before)
         segments = segments_in_force(models, read_published(settings, "segment_assignments_quarterly"), rows, weeks)
         scored = score_weeks(
             rows,
             segments,
-            load_health_score(settings.policy),
+            policy,
             company,
             weeks,
             PreviousWeek(
-                health=read_published(settings, "account_health_weekly", weeks=before),
+                health=health_before,
                 contributions=read_published(settings, "score_contributions_weekly", weeks=before),
+                features=read_published(settings, "account_features_weekly", weeks=before),
+                policies=policies_of(health_before, kept),
             ),
+            read_tier_overrides(settings, weeks),
         )
         write_slices(settings, "segment_models", models)
         for name, attribute in TABLES.items():
             table = getattr(scored, attribute)
             write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None)
-        logger.info("scored", weeks=len(weeks), accounts=scored.health.num_rows // max(len(weeks), 1))
+        overridden = pc.count(scored.health["override_tier"]).as_py()
+        accounts = scored.health.num_rows // max(len(weeks), 1)
+        logger.info("scored", weeks=len(weeks), accounts=accounts, overridden=overridden)
         for name in TABLES:
             yield dg.MaterializeResult(asset_key=name)
 
     return [score_accounts]
+
+
+def policies_of(health: pa.Table, kept: KeptPolicies) -> dict[str, JudgingPolicy | NotKept]:
+    """The policies behind rows that another version of the code judged, by `policy_version`.
+
+    Why one is not there is logged too. The rows of today's code need none: `replay_week` says why.
+    """
+    found: dict[str, JudgingPolicy | NotKept] = {}
+    others = health.filter(pc.not_equal(health["code_version"], CODE_VERSION))
+    for version in sorted(set(others["policy_version"].to_pylist())):
+        try:
+            found[version] = kept.read(version)
+        except KeptPolicyError as error:
+            logger.warning("policy_not_replayed", policy_version=version, reason=error.reason, message=str(error))
+            found[version] = error.reason
+    return found
 
 
 def numbers_by_week(scored: ScoredWeeks) -> dict[str, dict[str, float]]:

@@ -1,57 +1,69 @@
-"""Why a score changed: its change since last week split into policy, coverage and data; the main driver."""
+"""Why a score changed: its change since last week split into code, policy, scorecard, coverage, data; the driver."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
-from health_pipeline.scoring.scorer import NOT_ON_CARD, Codes, Flags, Floats, HealthScorer, Judged
+from health_pipeline.scoring.scorer import Codes, Flags, Floats, HealthScorer, Judged
+
+# Below this a step is the order of additions, not a change.
+NOISE = 1e-10
 
 
 @dataclass(frozen=True)
 class ScoreBefore:
-    """What is kept of the week before, rows by accounts and columns by this policy's measures.
+    """What the week before leaves behind, rows by accounts and columns by this policy's measures.
 
     Attributes
     ----------
-    score : shape (n,); NaN where there was none
-    raw, curve_values, contributions : shape (n, measures); NaN where not known
-    statuses : shape (n, measures); NOT_ON_CARD where the measure was not judged then
-    is_same_judge : shape (n,); the same policy, code and scorecard judged then
+    score : shape (n,), as published; NaN where there was none
+    after_code, after_policy, after_scorecard : shape (n,), last week's inputs judged by today's code and the policy
+        of then; by today's policy too; on this week's scorecard too. NaN where it can't be told
+    curve_values : shape (n, measures), last week's inputs under this week's policy and scorecard
+    contributions : shape (n, measures), as published
+    not_split : shape (n,), why the steps can't be told; None where they can
     """
 
     score: Floats
-    raw: Floats
+    after_code: Floats
+    after_policy: Floats
+    after_scorecard: Floats
     curve_values: Floats
     contributions: Floats
-    statuses: Codes
-    is_same_judge: Flags
+    not_split: np.ndarray
 
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """The parts, shape (n,) each, sum to `change`; NaN where either score is missing.
+    """The parts, shape (n,) each, sum to `change`; NaN where either score is missing or the change can't be split.
 
     Attributes
     ----------
+    not_split : why a change has no parts; None where it has, or where there is no change
     driver : position of the measure whose contribution moved the most; -1 where the score did not move
     """
 
     change: Floats
+    from_code: Floats
     from_policy: Floats
+    from_scorecard: Floats
     from_coverage: Floats
     from_data: Floats
+    not_split: np.ndarray
     driver: Codes
     driver_change: Floats
 
 
 def split_change(scorer: HealthScorer, judged: Judged, score: Floats, before: ScoreBefore) -> ScoreChange:
-    """Split the change of the score in the order policy, coverage, data, by replaying last week's values.
+    """Split the change of the score in the order code, policy, scorecard, coverage, data.
 
-    Last week's raw values are judged by this week's policy and scorecard (a measure the old ones did not have
-    takes this week's value): the difference is the policy's. Then measures that appeared or vanished are let
-    in and out while the others keep last week's values: the coverage's. The rest is data.
+    Each step changes one thing and keeps the others at last week's: the difference is that thing's part. The first
+    three are replays of last week's inputs (`ScoreBefore`). Then measures that appeared or vanished are let in
+    and out while the others keep last week's values: the coverage's. The rest is data.
 
     Parameters
     ----------
@@ -64,36 +76,26 @@ def split_change(scorer: HealthScorer, judged: Judged, score: Floats, before: Sc
     -------
     ScoreChange
     """
-    now = judged.curve_values
-    replayed, replayed_statuses = _replay(scorer, judged, before)
-    after_policy = scorer.weigh(replayed, replayed_statuses, judged.scorecards).score
-    after_policy = np.where(before.is_same_judge | np.isnan(after_policy), before.score, after_policy)
-    covered = np.where(np.isnan(now), np.nan, np.where(np.isnan(replayed), now, replayed))
+    now, then = judged.curve_values, before.curve_values
+    covered = np.where(np.isnan(now), np.nan, np.where(np.isnan(then), now, then))
     after_coverage = scorer.weigh(covered, judged.statuses, judged.scorecards).score
+    # Nothing appeared or vanished: the same sum as before.
+    same_set = (np.isnan(now) == np.isnan(then)).all(axis=1)
+    after_coverage = np.where(same_set, before.after_scorecard, after_coverage)
+    steps = (before.score, before.after_code, before.after_policy, before.after_scorecard, after_coverage)
     change = score - before.score
-    from_policy = after_policy - before.score
-    from_coverage = after_coverage - after_policy
-    # Nothing appeared or vanished: the replay differs by the order of additions only.
-    same_set = (np.isnan(now) == np.isnan(replayed)).all(axis=1)
-    from_coverage = np.where(same_set & (np.abs(from_coverage) < 1e-9), 0.0, from_coverage)
     unknown = np.isnan(change)
-    parts = [np.where(unknown, np.nan, part) for part in (from_policy, from_coverage)]
-    from_data = np.where(unknown, np.nan, change - parts[0] - parts[1])
+    is_split = ~unknown & pd.isna(before.not_split)
+    code, policy, scorecard, coverage = (np.where(is_split, _quiet(b - a), np.nan) for a, b in pairwise(steps))
+    data = _quiet(np.where(is_split, change - code - policy - scorecard - coverage, np.nan))
+    not_split = before.not_split.copy()
+    not_split[unknown] = None
     driver, driver_change = _driver(judged, before, unknown)
-    return ScoreChange(change, parts[0], parts[1], from_data, driver, driver_change)
+    return ScoreChange(change, code, policy, scorecard, coverage, data, not_split, driver, driver_change)
 
 
-def _replay(scorer: HealthScorer, judged: Judged, before: ScoreBefore) -> tuple[Floats, Codes]:
-    curve_values, statuses = before.curve_values.copy(), before.statuses.copy()
-    rows = np.flatnonzero(~before.is_same_judge & ~np.isnan(before.score))
-    if len(rows):
-        was_judged = before.statuses[rows] != NOT_ON_CARD
-        raw = np.where(was_judged, before.raw[rows], judged.raw[rows])
-        codes = np.where(was_judged, before.statuses[rows], judged.statuses[rows])
-        read_values, read_statuses = scorer.read(raw, codes, judged.scorecards[rows])
-        curve_values[rows] = np.where(was_judged, read_values, judged.curve_values[rows])
-        statuses[rows] = np.where(was_judged, read_statuses, judged.statuses[rows])
-    return curve_values, statuses
+def _quiet(part: Floats) -> Floats:
+    return np.where(np.abs(part) < NOISE, 0.0, part)
 
 
 def _driver(judged: Judged, before: ScoreBefore, unknown: Flags) -> tuple[Codes, Floats]:

@@ -174,12 +174,22 @@ class HealthScorer(TransformerMixin, BaseEstimator):
         """Which accounts reach the policy's coverage floor, shape (n,)."""
         return (weighed.coverage >= self.policy_.coverage_floor) & ~np.isnan(weighed.score)
 
-    def judge(self, X: pd.DataFrame) -> Judged:
-        """Score the accounts and keep every input beside it, without the coverage floor; see `Judged`."""
+    def judge(self, X: pd.DataFrame, scorecards: Codes | None = None) -> Judged:
+        """Score the accounts and keep every input beside it, without the coverage floor.
+
+        Parameters
+        ----------
+        X : as in `transform`
+        scorecards : shape (n,), positions of the scorecards to judge by; None: those the policy chooses
+
+        Returns
+        -------
+        Judged
+        """
         if not hasattr(self, "measures_"):
             self.fit()
         self._check_columns(X)
-        scorecards = self._scorecard_codes(X)
+        scorecards = self._scorecard_codes(X) if scorecards is None else scorecards
         columns = {name: as_floats(X[name]) for name in {m.feature for m in self.measures_.values()}}
         raw = _columns([columns[m.feature] for m in self.measures_.values()], len(X))
         codes = {name: self._domain_codes(X, name) for name in {m.domain for m in self.measures_.values()}}

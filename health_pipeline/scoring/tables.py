@@ -13,6 +13,7 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.features import STATUSES
 from health_pipeline.scoring import CODE_VERSION
 from health_pipeline.scoring.changes import ScoreChange
+from health_pipeline.scoring.families import Families
 from health_pipeline.scoring.scorer import (
     MISSING,
     NOT_APPLICABLE,
@@ -49,33 +50,35 @@ def week_table(name: str, columns: dict[str, Any], week: Week, known_at: datetim
 def health_columns(
     scorer: HealthScorer, rows: pa.Table, judged: Judged, *, score: Floats, step: TierStep, before: TierState
 ) -> dict[str, Any]:
-    """Columns of account_health_weekly; the override's are null until a person can record one."""
-    tier = names(step.state.tier, TIERS)
+    """Columns of account_health_weekly that follow from the facts and the policy alone."""
     return {
         "score": score,
         "coverage": judged.weighed.coverage,
         "score_tier": names(step.score_tier, TIERS),
-        "tier": tier,
-        "effective_tier": tier,
+        "tier": names(step.state.tier, TIERS),
         "tier_reason": names(step.reason, REASONS),
         "pending_tier": names(step.state.pending, TIERS),
         "weeks_in_tier": step.state.weeks_in_tier,
         "healthy_weeks": step.state.healthy_weeks,
         "previous_tier": names(before.tier, TIERS),
         "scorecard": names(judged.scorecards, tuple(scorer.scorecards_)),
-        "override_tier": None,
-        "override_reason": None,
-        "override_approved_by": None,
-        "override_expires_at": None,
-        **dict.fromkeys(
-            ("family_id", "family_accounts", "family_scored_accounts", "family_score", "family_lowest_tier")
-        ),
         "code_version": CODE_VERSION,
         **{name: rows[name] for name in COPIED},
     }
 
 
 COPIED = ("account_id", "lifecycle_stage", "arr", "currency", "arr_reporting", "owner_email")
+
+
+def family_columns(families: Families) -> dict[str, Any]:
+    """The family's columns of account_health_weekly."""
+    return {
+        "family_id": families.ids,
+        "family_accounts": families.accounts,
+        "family_scored_accounts": families.scored_accounts,
+        "family_score": families.score,
+        "family_lowest_tier": names(families.lowest_tier, TIERS),
+    }
 
 
 def contribution_columns(
@@ -113,12 +116,12 @@ def change_columns(
         "score_before": before,
         "score_after": score,
         "score_change": change.change,
-        "change_from_code": None,
+        "change_from_code": change.from_code,
         "change_from_policy": change.from_policy,
-        "change_from_scorecard": None,
+        "change_from_scorecard": change.from_scorecard,
         "change_from_coverage": change.from_coverage,
         "change_from_data": change.from_data,
-        "not_split_reason": None,
+        "not_split_reason": change.not_split,
         "main_driver": names(change.driver, tuple(scorer.measures_)),
         "main_driver_change": change.driver_change,
     }

@@ -18,10 +18,13 @@ from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.features import Condition
 from health_pipeline.policy.health_score import HealthScorePolicy
+from health_pipeline.policy.kept import JudgingPolicy
 from health_pipeline.scoring import tables
 from health_pipeline.scoring.changes import ScoreChange, split_change
 from health_pipeline.scoring.conditions import condition_features, meets
-from health_pipeline.scoring.scorer import Codes, Flags, Floats, HealthScorer, Judged
+from health_pipeline.scoring.families import Families, roll_up
+from health_pipeline.scoring.overrides import override_columns, override_frame
+from health_pipeline.scoring.scorer import Codes, Flags, Floats, HealthScorer, Judged, as_floats
 from health_pipeline.scoring.state import AccountsBefore, PreviousWeek, read_previous
 from health_pipeline.scoring.tier_path import REASONS, TIERS, TierState, TierStep, step_tiers
 from health_pipeline.scoring.watermelons import watermelon_reasons
@@ -51,6 +54,7 @@ class _Run:
     version: str
     features: pa.Table
     segments: pd.DataFrame
+    overrides: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class _JudgedWeek:
     is_scored: Flags
     score: Floats
     step: TierStep
+    families: Families
     before: TierState
     change: ScoreChange
     watermelons: Flags
@@ -81,6 +86,7 @@ def score_weeks(
     company: Document[CompanyPolicy],
     weeks: Sequence[Week],
     previous: PreviousWeek,
+    overrides: pa.Table | None = None,
 ) -> ScoredWeeks:
     """Score every account of every week and fold the tier path over the weeks in order.
 
@@ -92,7 +98,9 @@ def score_weeks(
     segments : DataFrame of account_id, week, segment, segment_model_id; accounts without a row: 'unsegmented'
     policy, company : the documents that judge; their hashes become `policy_version`
     weeks : consecutive weeks in order
-    previous : published rows of the week before the first one
+    previous : published rows of the week before the first one, and the policies that judged it
+    overrides : a row per account and week in which a person's override holds: account_id, week, override_tier,
+        override_reason, override_approved_by, override_expires_at; None: there are none
 
     Returns
     -------
@@ -101,14 +109,16 @@ def score_weeks(
     Raises
     ------
     ValueError
-        If the weeks are not consecutive, an account has two rows in a week, a column is not there, or
-        `previous` is of another week.
+        If the weeks are not consecutive, an account has two rows, segments or overrides in a week, a column is
+        not there, or `previous` is of another week.
     """
     _check_consecutive(weeks)
     scorer = HealthScorer(policy.model, company.model.not_applicable_domains).fit()
-    run = _Run(scorer, company.model, policy_version(policy, company), features, _segment_frame(segments))
+    version = policy_version(policy, company)
+    run = _Run(scorer, company.model, version, features, _segment_frame(segments), override_frame(overrides))
     ids = set(pc.unique(features["account_id"]).to_pylist()) | set(previous.health["account_id"].to_pylist())
-    before = read_previous(previous, pd.Index(sorted(ids), dtype=object), scorer, run.version, weeks[0])
+    accounts = pd.Index(sorted(ids), dtype=object)
+    before = read_previous(previous, accounts, scorer, version, weeks[0], _inputs_before(run, previous, weeks[0]))
     has_before = previous.health.num_rows > 0
     slices: list[ScoredWeeks] = []
     for week in weeks:
@@ -153,11 +163,15 @@ def _judge_week(run: _Run, week: Week, before: AccountsBefore) -> tuple[_JudgedW
         may_expand=np.logical_and.reduce([np.ones(len(frame), dtype=bool), *expansion]),
         before=tiers_before,
     )
-    change = split_change(scorer, judged, score, before.score_of(positions, judged.scorecards))
+    change = split_change(scorer, judged, score, before.score_of(positions, scorer, judged.scorecards))
     watermelons = watermelon_reasons(scorer, frame, judged, step.state.tier)
-    done = _JudgedWeek(week, rows, positions, judged, is_scored, score, step, tiers_before, change, watermelons)
     money = np.array(rows["arr_reporting"].to_pylist(), dtype=object)
-    return done, before.after(positions, judged, score, step.state, money)
+    parents = rows["parent_account_id"].to_pylist()
+    families = roll_up(list(frame["account_id"]), parents, score, step.state.tier, as_floats(pd.Series(money)))
+    done = _JudgedWeek(
+        week, rows, positions, judged, is_scored, score, step, families, tiers_before, change, watermelons
+    )
+    return done, before.after(positions, frame, judged, score, step.state, money)
 
 
 def _week_tables(run: _Run, done: _JudgedWeek, before: AccountsBefore, has_before: bool) -> ScoredWeeks:
@@ -167,6 +181,8 @@ def _week_tables(run: _Run, done: _JudgedWeek, before: AccountsBefore, has_befor
     n = len(accounts)
     health = tables.health_columns(scorer, rows, done.judged, score=done.score, step=done.step, before=done.before)
     segments = _segments_of(run, accounts, week)
+    health |= override_columns(accounts, week, health["tier"], run.overrides)
+    health |= tables.family_columns(done.families)
     health |= {
         "segment": segments["segment"].to_numpy(dtype=object),
         "segment_model_id": segments["segment_model_id"].to_numpy(dtype=object),
@@ -243,16 +259,29 @@ def _rows_of(features: pa.Table, week: Week) -> pa.Table:
     return rows
 
 
+def _inputs_before(run: _Run, previous: PreviousWeek, first: Week) -> pd.DataFrame:
+    """What the week before the first one was judged by: its features as published, for today's and its own policy."""
+    week = first.shift(-1)
+    rows = _rows_of(run.features if previous.features is None else previous.features, week)
+    kept = [policy for policy in previous.policies.values() if isinstance(policy, JudgingPolicy)]
+    scorers = [run.scorer, *(HealthScorer(policy.health_score).fit() for policy in kept)]
+    return _selected(rows, week, [name for scorer in scorers for name in scorer.feature_names_in_])
+
+
 def _frame(run: _Run, rows: pa.Table, week: Week) -> pd.DataFrame:
     policy = run.scorer.policy_
     some: tuple[Condition, ...] = (*policy.decisive, *policy.expansion_ready.all_of)
     some += tuple(c for conditions in policy.watermelon.any_of.values() for c in conditions)
-    needed = dict.fromkeys(["account_id", *run.scorer.feature_names_in_, *condition_features(some)])
-    if lacking := [name for name in needed if name not in rows.column_names]:
-        raise ValueError(f"the features of {week} lack {', '.join(lacking)}; build account_features_weekly anew")
-    frame = rows.select(list(needed)).to_pandas()
+    frame = _selected(rows, week, [*run.scorer.feature_names_in_, *condition_features(some)])
     accounts = np.asarray(frame["account_id"], dtype=object)
     return frame.assign(segment=_segments_of(run, accounts, week)["segment"].to_numpy(dtype=object))
+
+
+def _selected(rows: pa.Table, week: Week, names: Sequence[str]) -> pd.DataFrame:
+    needed = dict.fromkeys(["account_id", *names])
+    if lacking := [name for name in needed if name not in rows.column_names]:
+        raise ValueError(f"the features of {week} lack {', '.join(lacking)}; build account_features_weekly anew")
+    return rows.select(list(needed)).to_pandas()
 
 
 def _segment_frame(segments: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,7 @@ TABLES = {
     "movements": "tier_movements_weekly",
     "watermelons": "watermelon_accounts_weekly",
 }
+PARTS = [f"change_from_{part}" for part in ("code", "policy", "scorecard", "coverage", "data")]
 Score = Callable[..., ScoredWeeks]
 Rows = Callable[..., pa.Table]
 
@@ -85,12 +86,13 @@ def test_contributions_sum_to_the_score_and_are_null_without_one(score: Score, t
 def test_parts_sum_to_the_change(score: Score, thirteen: pa.Table) -> None:
     changes = score(thirteen).changes.to_pandas()
     known = changes.dropna(subset=["score_change"])
-    parts = known[["change_from_policy", "change_from_coverage", "change_from_data"]]
+    parts = known[PARTS]
     np.testing.assert_allclose(parts.sum(axis=1), known["score_change"], atol=1e-9, rtol=0)
     np.testing.assert_allclose(known["score_after"] - known["score_before"], known["score_change"], atol=1e-9)
     unknown = changes[changes["score_change"].isna()]
     assert (unknown["score_before"].isna() | unknown["score_after"].isna()).all()
-    assert unknown[["change_from_policy", "change_from_coverage", "change_from_data"]].isna().all().all()
+    assert unknown[PARTS].isna().all().all()
+    assert changes["not_split_reason"].isna().all()
 
 
 def change_of(scored: ScoredWeeks) -> pd.Series:
@@ -116,16 +118,14 @@ def test_a_measure_that_vanishes_is_coverage(score: Score, one_account: Rows) ->
 
 def test_nothing_changed_has_no_driver(score: Score, one_account: Rows) -> None:
     change = change_of(score(one_account([{}, {}])))
-    assert (
-        change[["score_change", "change_from_policy", "change_from_coverage", "change_from_data"]].tolist() == [0] * 4
-    )
+    assert change[["score_change", *PARTS]].tolist() == [0] * 6
     assert pd.isna(change["main_driver"])
 
 
-def test_another_scorecard_is_policy(score: Score, one_account: Rows) -> None:
+def test_another_scorecard_is_the_scorecard(score: Score, one_account: Rows) -> None:
     change = change_of(score(one_account([{"lifecycle_stage": "onboarding"}, {"lifecycle_stage": "established"}])))
-    assert abs(change["change_from_policy"]) > 0.1
-    assert change["change_from_policy"] == pytest.approx(change["score_change"], abs=1e-9)
+    assert abs(change["change_from_scorecard"]) > 0.1
+    assert change["change_from_policy"] == 0
 
 
 def test_a_changed_policy_is_told_apart_from_changed_values(
