@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -241,22 +242,38 @@ def releases() -> None:
 
 
 @incidents_app.command("list")
-def incidents_list() -> None:
+def incidents_list(
+    is_all: Annotated[bool, typer.Option("--all", help="The closed ones too, with their notes.")] = False,
+) -> None:
     """List the incidents that are not closed."""
     from health_pipeline.orchestration.overview import incidents_table  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
-        out.print(incidents_table(Settings()))
+        out.print(incidents_table(Settings(), SystemClock().now(), is_all))
+
+
+@incidents_app.command("show")
+def incidents_show(incident_id: str) -> None:
+    """Show one incident: the checks that failed, ids of their rows, and what happened since."""
+    from health_pipeline.orchestration.overview import incident_lines  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        for line in incident_lines(Settings(), incident_id):
+            out.print(line)
 
 
 @incidents_app.command("assign")
-def incidents_assign(incident_id: str, to: Annotated[str, typer.Option("--to", help="Who looks after it.")]) -> None:
+def incidents_assign(
+    incident_id: str,
+    to: Annotated[str, typer.Option("--to", help="The address of the person who looks after it.")],
+    by: Annotated[str, typer.Option("--by", help="Who assigns it.", show_default="who is logged in")] = "",
+) -> None:
     """Give an incident to a person."""
     from health_pipeline.quality.incidents import assign_incident  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
-        assign_incident(Settings().ledger_url, incident_id, to)
-        out.print(f"{incident_id} is assigned to {to}.")
+        incident = assign_incident(Settings().ledger_url, incident_id, to, by or getpass.getuser(), SystemClock().now())
+        out.print(f"{incident_id} is assigned to {incident.owner_email}.")
 
 
 @incidents_app.command("close")

@@ -16,6 +16,8 @@ from health_pipeline.quality.incidents import (
     IncidentError,
     assign_incident,
     close_incident,
+    find_incident,
+    incident_events,
     list_incidents,
     open_incident,
     record_incident,
@@ -92,7 +94,7 @@ def test_twelve_at_once_open_one(ledger: str) -> None:
 
 def test_assign_and_close(ledger: str) -> None:
     incident = opened(ledger)
-    assigned = assign_incident(ledger, incident.id, "ana@example.com")
+    assigned = assign_incident(ledger, incident.id, "ana@example.com", "lead@example.com", NOW)
     assert (assigned.state, assigned.owner_email) == ("assigned", "ana@example.com")
     berlin = timezone(timedelta(hours=1))
     closed = close_incident(ledger, incident.id, "ana@example.com", "billing sent euros", NOW.astimezone(berlin))
@@ -111,15 +113,74 @@ def test_a_failure_after_closing_opens_a_new_one(ledger: str) -> None:
     assert opened(ledger) == second
 
 
+def acts(ledger: str, incident_id: str) -> list[tuple[datetime, str, str, str, str | None]]:
+    return [(e.at, e.act, e.by, e.owner_email, e.note) for e in incident_events(ledger, incident_id)]
+
+
+def test_the_history_says_who_did_what_when(ledger: str) -> None:
+    incident = opened(ledger)
+    other = opened(ledger, week=date(2026, 11, 2))
+    later = [NOW + timedelta(hours=hours) for hours in range(1, 6)]
+    record_incident(ledger, "publication_refused", WEEK, [FAILED], "data@example.com", later[0])
+    assign_incident(ledger, incident.id, " ana@example.com ", "lead@example.com", later[1])
+    assign_incident(ledger, incident.id, "ana@example.com", "somebody", later[2])  # she has it already
+    assign_incident(ledger, incident.id, "bo@example.com", "ana@example.com", later[3])
+    close_incident(ledger, incident.id, "bo@example.com", "billing sent euros", later[4])
+    naive = [moment.replace(tzinfo=None) for moment in (NOW, *later)]
+    assert acts(ledger, incident.id) == [
+        (naive[0], "opened", "the pipeline", "data@example.com", None),
+        (naive[1], "failed again", "the pipeline", "data@example.com", None),
+        (naive[2], "assigned", "lead@example.com", "ana@example.com", None),
+        (naive[4], "assigned", "ana@example.com", "bo@example.com", None),
+        (naive[5], "closed", "bo@example.com", "bo@example.com", "billing sent euros"),
+    ]
+    assert find_incident(ledger, incident.id).age(NOW + timedelta(days=90)) == "5 hours"
+    assert find_incident(ledger, other.id).age(NOW + timedelta(days=3)) == "3 days"
+    assert len(incident_events(ledger)) == 6
+
+
+def test_closed_is_the_end_and_the_next_one_names_it(ledger: str) -> None:
+    first = opened(ledger)
+    close_incident(ledger, first.id, "ana@example.com", "fixed", NOW)
+    second = opened(ledger)
+    assert [note for *_, note in acts(ledger, second.id)] == [f"the same as {first.id}, which ana@example.com closed"]
+    assert [act for _, act, *_ in acts(ledger, first.id)] == ["opened", "closed"]
+
+
+@pytest.mark.parametrize("nobody", ["", "  ", "the team", "ana@", "ana@example.com, bo@example.com"])
+def test_an_incident_is_given_to_a_person(ledger: str, nobody: str) -> None:
+    incident = opened(ledger)
+    with pytest.raises(IncidentError, match="is no person's address; an incident is given to somebody"):
+        assign_incident(ledger, incident.id, nobody, "lead@example.com", NOW)
+    with pytest.raises(IncidentError, match="needs the name of who assigns it"):
+        assign_incident(ledger, incident.id, "ana@example.com", " ", NOW)
+    assert find_incident(ledger, incident.id) == incident
+
+
+def test_a_ledger_from_before_the_history_is_read(ledger: str) -> None:
+    incident = opened(ledger)
+    with sqlite3.connect(ledger.removeprefix("sqlite:///")) as connection:
+        connection.execute("drop table incident_event")
+    assert list_incidents(ledger) == [incident]
+    assert incident_events(ledger, incident.id) == []
+    closed = close_incident(ledger, incident.id, "ana@example.com", "fixed", NOW)
+    assert [act for _, act, *_ in acts(ledger, closed.id)] == ["closed"]
+
+
 def test_what_can_not_be_done_is_said(ledger: str) -> None:
     incident = opened(ledger)
     with pytest.raises(IncidentError, match="There is no incident 'i-none'"):
-        assign_incident(ledger, "i-none", "ana@example.com")
+        assign_incident(ledger, "i-none", "ana@example.com", "lead@example.com", NOW)
     with pytest.raises(IncidentError, match="needs a name and a note"):
         close_incident(ledger, incident.id, "ana@example.com", " ", NOW)
+    with pytest.raises(IncidentError, match=r"The note has 2,001 characters; 2,000 fit\."):
+        close_incident(ledger, incident.id, "ana@example.com", "x" * 2001, NOW)
     close_incident(ledger, incident.id, "ana@example.com", "fixed", NOW)
     with pytest.raises(IncidentError, match=r"was closed by ana@example\.com"):
         close_incident(ledger, incident.id, "bo@example.com", "fixed again", NOW)
+    with pytest.raises(IncidentError, match=r"can't be changed any more"):
+        assign_incident(ledger, incident.id, "bo@example.com", "lead@example.com", NOW)
+    assert find_incident(ledger, incident.id).note == "fixed"
 
 
 def test_the_ledger_is_in_wal_mode(ledger: str) -> None:
