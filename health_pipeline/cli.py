@@ -86,12 +86,19 @@ def load(
     ] = False,
 ) -> None:
     """Bring your own files into the landing, by a mapping."""
+    from health_pipeline.orchestration.load_check import check_load  # noqa: PLC0415
+    from health_pipeline.orchestration.load_check_words import told  # noqa: PLC0415
     from health_pipeline.sources.files import load_files  # noqa: PLC0415
 
     with failing_in_one_sentence(out), show_progress(out):
         settings = Settings()
+        if check:
+            checked = check_load(settings, mapping, data, datetime.now(UTC), historical)
+            for line in told(checked):
+                out.print(line, markup=False)
+            raise typer.Exit(1 if checked.is_refused else 0)
         company = load_company(settings.policy).model
-        results = load_files(settings, company, mapping, data, datetime.now(UTC), historical, check)
+        results = load_files(settings, company, mapping, data, datetime.now(UTC), historical)
         for result in results:
             out.print(f"{result.status}: {result.load_id or '-'} {' '.join(result.messages)}".rstrip())
         bad = [result for result in results if result.status in {"refused", "held"}]

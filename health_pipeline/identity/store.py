@@ -49,7 +49,7 @@ def refresh_identity(settings: Settings, manifest: pa.Table) -> Crosswalk:
         read_source_accounts(manifest),
         manifest,
         overrides,
-        first_known_at=_first_known_at(manifest, cutoff_hours),
+        first_known_at=first_known_at(manifest, cutoff_hours),
     )
     settings.identity.mkdir(parents=True, exist_ok=True)
     for name, table in (
@@ -94,7 +94,8 @@ def read_source_accounts(manifest: pa.Table) -> pa.Table:
     return pyarrow.dataset.dataset(paths, schema=schema, format="parquet").to_table()
 
 
-def _first_known_at(manifest: pa.Table, cutoff_hours: int) -> datetime | None:
+def first_known_at(manifest: pa.Table, cutoff_hours: int) -> datetime | None:
+    """`known_at` of the first week after the first load, naive UTC; None where nothing is loaded."""
     moments = manifest["loaded_at"].to_pylist()
     if not moments:
         return None

@@ -58,6 +58,9 @@ def failing_in_one_sentence(console: Console) -> Iterator[None]:
     """Turn the errors a person can mend into a sentence and exit code 1; a defect of ours keeps its traceback."""
     try:
         yield
+    except typer.Exit:
+        # a RuntimeError to Python, and no error to anybody: a command says so how it ended
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -37,7 +37,14 @@ ROW_ORIGIN = "_row_origin"
 
 
 class LoadRefusedError(ValueError):
-    """A load breaks the contract; the message is one sentence: where, which column, what is wanted."""
+    """A load breaks the contract; the message is one sentence: where, which column, what is wanted.
+
+    `sentences` holds all that was found wrong at that place, the message first.
+    """
+
+    def __init__(self, *sentences: str):
+        super().__init__(sentences[0])
+        self.sentences = sentences
 
 
 @dataclass(frozen=True)
@@ -129,8 +136,8 @@ class _Delivery:
             self.source = quote(delivered_name(table.name))
             con.register(delivered_name(table.name), data)
 
-    def refuse(self, sentence: str) -> LoadRefusedError:
-        return LoadRefusedError(f"{self.where}: {sentence}")
+    def refuse(self, *sentences: str) -> LoadRefusedError:
+        return LoadRefusedError(*(f"{self.where}: {sentence}" for sentence in sentences))
 
     def has(self, name: str) -> bool:
         return name in self.schema.names
@@ -151,13 +158,16 @@ class _Delivery:
             raise self.refuse(f"column {min(repeated)} is there twice; name each column once.")
         contract = {column.name for column in delivered_columns(self.table)}
         spare = [name for name in names if name not in contract and name != ROW_ORIGIN]
+        missing = []
         for column in self.table.columns:
             if column.is_required and not self.has(column.name):
                 near = closest(column.name, spare) or closest(column.name, names)
                 hint = f"the closest name there is {near!r}" if near else f"it has {', '.join(names) or 'none'}"
-                raise self.refuse(
+                missing.append(
                     f"column {column.name} is missing; the contract wants it ({wanted(column)}), and {hint}."
                 )
+        if missing:
+            raise self.refuse(*missing)
         warnings = []
         for name in spare:
             near = closest(name, sorted(contract - set(names)))
@@ -349,24 +359,27 @@ def _check_values(
                 f"column source{name} says {found[name]!r} where the load is of {expected!r}; "
                 "load each system and instance on its own."
             )
+    wrong = []
     for column in fallible:
         if found.get(f"bad {column.name}"):
             given = given_expression(column, delivery.schema.field(column.name).type)
             place, value = delivery.first_row(
                 column.name, f"{given} is not null and ({delivery.typed(column)}) is null"
             )
-            raise delivery.refuse(
+            wrong.append(
                 f"column {column.name}, {place}: {shown(value)} is not {wanted(column)}"
                 f"{hint(column, value)} ({found[f'bad {column.name}']:,} such rows)."
             )
     for column in delivery.table.columns:
         empty = found.get(f"null {column.name}", 0)
-        if empty:
+        if empty and not found.get(f"bad {column.name}"):
             place, _ = delivery.first_row(column.name, f"({delivery.typed(column)}) is null")
-            raise delivery.refuse(
+            wrong.append(
                 f"column {column.name} is empty on {empty:,} of {found['_rows']:,} rows, first at {place}; "
                 f"the contract requires {wanted(column)} there."
             )
+    if wrong:
+        raise delivery.refuse(*wrong)
     if sentence := broken_rule(delivery.con, delivery.table, relation, found):
         raise delivery.refuse(sentence)
 

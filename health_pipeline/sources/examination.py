@@ -94,10 +94,15 @@ def examine_extract(
     """
     _check_names(extract)
     wanted = tables_of(extract)
-    tables = {
-        delivered.table: conform(con, wanted[delivered.table], extract, delivered, loaded_at)
-        for delivered in extract.tables
-    }
+    tables: dict[str, ConformedTable] = {}
+    wrong: list[str] = []
+    for delivered in extract.tables:
+        try:
+            tables[delivered.table] = conform(con, wanted[delivered.table], extract, delivered, loaded_at)
+        except LoadRefusedError as error:
+            wrong += error.sentences
+    if wrong:
+        raise LoadRefusedError(*wrong)
     hashes = {
         name: tables[name].content_sha256 if name in tables else empty_content_sha256(table)
         for name, table in wanted.items()

@@ -74,10 +74,7 @@ def load_files(
     with TemporaryDirectory(prefix="mapping-") as folder:
         try:
             with _reading(plan, inputs, paths, mapping, settings.duckdb_memory_limit, Path(folder)) as con:
-                extracts = [
-                    _extract(con, source, mode, mapping, Path(folder), number)
-                    for number, source in enumerate(plan.sources)
-                ]
+                extracts = _extracts(con, plan, mode, mapping, Path(folder))
         except BrokenFileError as error:
             return _refused(landing, plan, mode, error, loaded_at, check)
         results = []
@@ -126,6 +123,21 @@ def _reading(
         yield con
     finally:
         con.close()
+
+
+def _extracts(
+    con: duckdb.DuckDBPyConnection, plan: Mapping, mode: LoadMode, mapping: Path, folder: Path
+) -> list[Extract]:
+    """The extracts of a mapping; what does not fit is told of all its sources at once, a sentence each."""
+    extracts, wrong = [], []
+    for number, source in enumerate(plan.sources):
+        try:
+            extracts.append(_extract(con, source, mode, mapping, folder, number))
+        except MappingError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise MappingError("\n".join(wrong))
+    return extracts
 
 
 def _extract(

@@ -139,7 +139,7 @@ class Landing:
                 examined = examine_extract(con, extract, company.source(extract.source_kind).latency_hours, moment)
             except LoadRefusedError as error:
                 delivered = [(table.table, table.data) for table in extract.tables]
-                return refuse(self.quarantine, extract, moment, str(error), delivered)
+                return refuse(self.quarantine, extract, moment, str(error), delivered, error.sentences[1:])
             before = self._before(examined)
             if before is not None:
                 return before
@@ -155,7 +155,7 @@ class Landing:
             try:
                 examined = examine_extract(con, extract, company.source(extract.source_kind).latency_hours, moment)
             except LoadRefusedError as error:
-                return LoadResult("refused", None, extract.source_kind, extract.source_system, 0, (str(error),))
+                return LoadResult("refused", None, extract.source_kind, extract.source_system, 0, error.sentences)
             before = self._before(examined, is_dry_run=True)
             if before is not None:
                 return before

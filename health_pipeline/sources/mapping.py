@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,6 +14,19 @@ from health_pipeline.sources.extract import LoadMode
 from health_pipeline.sources.sentences import closest, validation_sentence
 
 FileFormat = Literal["csv", "parquet", "json", "excel"]
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML as of version 1.2, where a column called `no` is not false."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 class MappingError(ValueError):
@@ -139,8 +153,9 @@ class SourceMapping(_Part):
                     raise ValueError(f"{mapped.table} has no column {name!r} in the contract{_near(name, spare)}")
             missing = [name for name in table.required if name not in mapped.select]
             if missing:
+                wanted = [f"{name} ({table.column(name).type})" for name in missing]
                 raise ValueError(
-                    f"{mapped.table} needs column {missing[0]} ({table.column(missing[0]).type}), which select "
+                    f"{mapped.table} needs column{'s' if len(wanted) > 1 else ''} {', '.join(wanted)}, which select "
                     f"does not give; it gives {', '.join(mapped.select)}"
                 )
         return self
@@ -193,7 +208,7 @@ def read_mapping(path: Path) -> Mapping:
     if not path.is_file():
         raise MappingError(f"{path} is not there; name a mapping file (YAML).")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,10 @@ LoadStatus = Literal["committed", "duplicate", "held", "refused", "ready"]
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What became of a load: `messages` are sentences (the reason, or warnings of a load that was committed)."""
+    """What became of a load: `messages` are sentences (the reason, or warnings of a load that was committed).
+
+    `delivered` holds the rows delivered of each table, where the load was read to its end.
+    """
 
     status: LoadStatus
     load_id: str | None
@@ -32,6 +35,7 @@ class LoadResult:
     source_system: str
     rows: int
     messages: tuple[str, ...] = ()
+    delivered: Mapping[str, int] = field(default_factory=dict)
 
 
 def set_aside_future_rows(quarantine: Quarantine, con: duckdb.DuckDBPyConnection, examined: Examined) -> None:
@@ -70,8 +74,12 @@ def refuse(
     loaded_at: datetime,
     reason: str,
     delivered: Sequence[tuple[str, pa.Table | Path]],
+    more: Sequence[str] = (),
 ) -> LoadResult:
-    """Keep a refused load as it was delivered; the same refusal again takes no more room."""
+    """Keep a refused load as it was delivered; the same refusal again takes no more room.
+
+    `reason` is kept with it; `more` says what else is wrong, for the one who mends it.
+    """
     identity = (extract.source_kind, extract.source_system, extract.source_instance, extract.mode, reason)
     digest = hashlib.sha256("|".join((*identity, loaded_at.isoformat())).encode()).hexdigest()[:12]
     load_id = f"{loaded_at:%Y%m%dT%H%M%S}-{digest}"
@@ -91,13 +99,21 @@ def refuse(
             tables={table.table: table.is_complete for table in extract.tables},
         )
         quarantine.keep(refused, lambda folder: copy_delivered(delivered, folder))
-    return LoadResult("refused", load_id, extract.source_kind, extract.source_system, 0, (reason,))
+    return LoadResult("refused", load_id, extract.source_kind, extract.source_system, 0, (reason, *more))
 
 
 def result_of(examined: Examined, status: LoadStatus, *messages: str) -> LoadResult:
     """What to say of an extract that keeps the contract."""
     extract = examined.extract
-    return LoadResult(status, examined.load_id, extract.source_kind, extract.source_system, examined.rows, messages)
+    return LoadResult(
+        status,
+        examined.load_id,
+        extract.source_kind,
+        extract.source_system,
+        examined.rows,
+        messages,
+        examined.delivered_rows,
+    )
 
 
 def _delivered(table: ConformedTable) -> str:
