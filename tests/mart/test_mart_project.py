@@ -123,7 +123,7 @@ NOT_PORTABLE = {
     "arg_max": r"\barg_m(ax|in)\b",
     "integer division": r"//",
     "a list or struct": r"\b(list_|struct_|array_agg|unnest)",
-    "a window of row_number without nulls last": r"row_number\(\) over \((?:(?!nulls last|row_number)[\s\S])*?\) as",
+    "a window of row_number without nulls last": r"row_number\(\) over \((?:(?!nulls last|row_number)[\s\S])*?\) as\b",
 }
 
 

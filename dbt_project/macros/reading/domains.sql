@@ -20,6 +20,7 @@
         'support_ticket': ['support'],
         'survey_response': ['survey'],
         'crm_contact': ['crm'],
+        'crm_opportunity': ['crm'],
         'cs_note': ['engagement', 'cs'],
         'cs_goal': ['cs'],
         'risk': ['risk'],

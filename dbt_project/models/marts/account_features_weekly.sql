@@ -12,7 +12,7 @@ select
         when commercial.account_tenure_days >= 90 then 'established'
     end as lifecycle_stage,
     attributes.owner_email,
-    attributes.parent_account_id,
+    hierarchy.parent_account_id,
     commercial.currency,
     commercial.account_tenure_days,
     commercial.arr,
@@ -21,6 +21,8 @@ select
     commercial.mrr_change_share_90d,
     commercial.mrr_movement,
     commercial.days_to_renewal,
+    renewals.renewal_stage,
+    renewals.has_open_renewal_opportunity,
     commercial.is_cancellation_scheduled,
     commercial.invoiced_amount_91d,
     commercial.invoices_91d,
@@ -51,6 +53,7 @@ select
     support.unreplied_open_tickets,
     support.first_reply_minutes_median_91d,
     support.full_resolution_minutes_median_91d,
+    reopenings.reopen_rate_91d,
     support.urgent_high_share_91d,
     support.csat_91d,
     support.support_status,
@@ -58,9 +61,10 @@ select
     engagement.days_since_last_two_way_touch,
     engagement.meetings_91d,
     engagement.engaged_contacts_91d,
-    engagement.has_active_champion,
-    engagement.has_exec_sponsor,
-    engagement.champion_left_180d,
+    contacts.has_active_champion,
+    contacts.has_exec_sponsor,
+    contacts.champion_left_180d,
+    attributes.owner_changes_365d,
     engagement.engagement_status,
     engagement.engagement_newest_fact_age_days,
     sentiment.nps_account_90d,
@@ -80,6 +84,17 @@ select
     risk.max_open_risk_severity,
     risk.risk_status,
     risk.risk_newest_fact_age_days,
+    hierarchy.ultimate_parent_account_id,
+    hierarchy.child_accounts,
+    hierarchy.is_in_parent_circle,
+    hierarchy.arr_reporting_rolled_up,
+    hierarchy.arr_reporting_rolled_up_accounts,
+    hierarchy.active_users_28d_rolled_up,
+    hierarchy.active_users_28d_rolled_up_accounts,
+    hierarchy.tickets_opened_91d_rolled_up,
+    hierarchy.tickets_opened_91d_rolled_up_accounts,
+    hierarchy.open_risks_rolled_up,
+    hierarchy.open_risks_rolled_up_accounts,
     spine.as_of_at,
     spine.known_at
 from {{ ref('int_account_week_spine') }} as spine
@@ -101,3 +116,11 @@ inner join {{ ref('int_outcomes_weekly') }} as outcomes
     on spine.week = outcomes.week and spine.account_id = outcomes.account_id
 inner join {{ ref('int_risk_weekly') }} as risk
     on spine.week = risk.week and spine.account_id = risk.account_id
+inner join {{ ref('int_renewals_weekly') }} as renewals
+    on spine.week = renewals.week and spine.account_id = renewals.account_id
+inner join {{ ref('int_ticket_reopenings_weekly') }} as reopenings
+    on spine.week = reopenings.week and spine.account_id = reopenings.account_id
+inner join {{ ref('int_contact_roles_weekly') }} as contacts
+    on spine.week = contacts.week and spine.account_id = contacts.account_id
+inner join {{ ref('int_hierarchy_weekly') }} as hierarchy
+    on spine.week = hierarchy.week and spine.account_id = hierarchy.account_id

@@ -25,7 +25,6 @@ linked as (
         records.source_instance,
         records.source_account_id,
         records.owner_email,
-        records.parent_source_account_id,
         records.valid_from,
         links.account_id
     from newest
@@ -57,31 +56,6 @@ ranked_owners as (
     from linked
     where source_kind in ('crm', 'cs') and trim(owner_email) <> ''
 
-),
-
-ranked_parents as (
-
-    select
-        children.account_id,
-        parents.account_id as parent_account_id,
-        row_number() over (
-            partition by children.account_id
-            order by
-                case children.source_kind when 'crm' then 1 when 'billing' then 2 when 'cs' then 3 else 4 end asc nulls last,
-                children.valid_from desc nulls last,
-                children.source_system asc nulls last,
-                children.source_instance asc nulls last,
-                children.source_account_id asc nulls last
-        ) as preference
-    from linked as children
-    inner join linked as parents
-        on
-            children.source_kind = parents.source_kind
-            and children.source_system = parents.source_system
-            and children.source_instance = parents.source_instance
-            and children.parent_source_account_id = parents.source_account_id
-    where parents.account_id <> children.account_id
-
 )
 
 select
@@ -105,4 +79,5 @@ left join records
         and accounts.anchor_source_instance = records.source_instance
         and accounts.anchor_source_account_id = records.source_account_id
 left join ranked_owners as owners on accounts.account_id = owners.account_id and owners.preference = 1
-left join ranked_parents as parents on accounts.account_id = parents.account_id and parents.preference = 1
+left join {{ ref('int_account_parents_weekly') }} as parents
+    on newest.week = parents.week and accounts.account_id = parents.account_id

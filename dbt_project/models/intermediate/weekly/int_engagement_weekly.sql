@@ -64,41 +64,6 @@ contacts_counted as (
 
 ),
 
-known_contacts as (
-
-    {{ known_records(weeks, links, ref('int_crm_contact_versions')) }}
-
-),
-
-contacts as (
-
-    select
-        week,
-        account_id,
-        as_of_at,
-        role,
-        role is null and is_partial as is_role_unknown,
-        coalesce(is_active, true) as is_active,
-        {{ lifecycle_time('known_contacts', 'left_at', 'crm', 'as_of_at', 'known_at') }} as left_then_at
-    from known_contacts
-
-),
-
-roles as (
-
-    select
-        week,
-        account_id,
-        {{ any_true("role = 'champion' and is_active and left_then_at is null") }} as has_active_champion,
-        {{ any_true("role in ('decision_maker', 'economic_buyer') and is_active and left_then_at is null") }} as has_exec_sponsor,
-        {{ any_true("role = 'champion' and " ~ in_window('left_then_at', 'as_of_at', 180)) }} as champion_left_180d,
-        {{ any_true('is_role_unknown and left_then_at is null') }} as is_any_role_unknown,
-        {{ any_true('is_role_unknown and ' ~ in_window('left_then_at', 'as_of_at', 180)) }} as is_leavers_role_unknown
-    from contacts
-    group by week, account_id
-
-),
-
 joined as (
 
     select
@@ -106,17 +71,11 @@ joined as (
         touches.last_two_way_at,
         coalesce(touches.meetings_91d, 0) as meetings_91d,
         coalesce(contacts_counted.engaged_contacts_91d, 0) as engaged_contacts_91d,
-        coalesce(roles.has_active_champion, false) as has_active_champion,
-        coalesce(roles.has_exec_sponsor, false) as has_exec_sponsor,
-        coalesce(roles.champion_left_180d, false) as champion_left_180d,
-        coalesce(roles.is_any_role_unknown, false) as is_any_role_unknown,
-        coalesce(roles.is_leavers_role_unknown, false) as is_leavers_role_unknown,
         touches.newest_fact_at
     from {{ spine }} as spine
     left join touches on spine.week = touches.week and spine.account_id = touches.account_id
     left join contacts_counted
         on spine.week = contacts_counted.week and spine.account_id = contacts_counted.account_id
-    left join roles on spine.week = roles.week and spine.account_id = roles.account_id
 
 )
 
@@ -126,21 +85,6 @@ select
     {{ elapsed_days('last_two_way_at', 'as_of_at') }} as days_since_last_two_way_touch,
     case when is_cs_note_connected then meetings_91d end as meetings_91d,
     case when is_cs_note_connected then engaged_contacts_91d end as engaged_contacts_91d,
-    case
-        when not is_crm_contact_connected then null
-        when has_active_champion then true
-        when not is_any_role_unknown then false
-    end as has_active_champion,
-    case
-        when not is_crm_contact_connected then null
-        when has_exec_sponsor then true
-        when not is_any_role_unknown then false
-    end as has_exec_sponsor,
-    case
-        when not is_crm_contact_connected then null
-        when champion_left_180d then true
-        when not is_leavers_role_unknown then false
-    end as champion_left_180d,
     {{ domain_status('engagement', 'joined', 'joined.newest_fact_at', 'false') }} as engagement_status,
     {{ elapsed_days('newest_fact_at', 'as_of_at') }} as engagement_newest_fact_age_days
 from joined

@@ -7,13 +7,37 @@ with answers as (
 
 ),
 
-placed as (
+-- A person who answers twice in the window counts once, with the newest answer; who is not named counts each time.
+ranked_answers as (
 
     select
         *,
-        case when scale_max > scale_min then 10.0 * (score - scale_min) / (scale_max - scale_min) end as points
+        row_number() over (
+            partition by
+                week,
+                account_id,
+                coalesce(nullif(lower(trim(contact_email)), ''), source_system || ' ' || source_instance || ' ' || response_id)
+            order by responded_at desc nulls last, response_id desc nulls last
+        ) as recency_of_person
     from answers
     where survey_type = 'nps'
+
+),
+
+placed as (
+
+    select
+        week,
+        account_id,
+        as_of_at,
+        responded_at,
+        -- points from 0 to 10; a scale from 1 to 10 has the same words for 9 and 6
+        case
+            when scale_min in (0, 1) and scale_max = 10 then score
+            when scale_max > scale_min then 10.0 * (score - scale_min) / (scale_max - scale_min)
+        end as points
+    from ranked_answers
+    where recency_of_person = 1
 
 ),
 
