@@ -246,7 +246,7 @@ select
     seats_licensed,
     case
         when subscriptions_0d > 0 and arr_90d <> 0
-            then 1.0 * (cast(arr_0d as double) - cast(arr_90d as double)) / cast(arr_90d as double)
+            then cast(arr_0d - arr_90d as double) / cast(arr_90d as double)
     end as mrr_change_share_90d,
     case
         when not is_subscription_connected or arr_0d is null then null

@@ -16,7 +16,8 @@ invoices as (
     select
         *,
         {{ lifecycle_time('known_invoices', 'paid_at', 'billing', 'as_of_at', 'known_at') }} as paid_then_at,
-        coalesce(paid_at is null and status = 'paid', false) as is_paid_some_time,
+        -- paid, or nothing left to pay, and nobody says since when
+        coalesce(paid_at is null and (status = 'paid' or coalesce(amount_paid, 0) >= amount_due), false) as is_paid_some_time,
         cast(due_date as timestamp) as due_at,
         case when paid_at is null then coalesce(amount_paid, 0) else 0 end as part_paid
     from known_invoices
