@@ -80,6 +80,9 @@ def build_tables(
                     **own,
                     "lifecycle_stage": "established",
                     "parent_account_id": None,
+                    "renewal_stage": None,
+                    "mrr_movement": "unchanged",
+                    "csm_sentiment": 3.0,
                     **{f"{domain}_status": "measured" for domain in DOMAINS},
                 }
             )
