@@ -1,4 +1,4 @@
-"""Every check that holds back or warns can fail: each has a fault that it finds, and a new check without one fails here."""
+"""Every check that holds back or warns can fail: each has a fault that it finds; a new check without one fails here."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         {"account_id": "a0001", "week": "2026-11-02"},
     ),
     "labels_exclude_each_other": (
-        f"update account_outcomes_weekly set is_mature = true, has_churned_13w = true, has_expanded_13w = true where {NEWEST} "
-        "and account_id = 'a0001'",
+        "update account_outcomes_weekly set is_mature = true, has_churned_13w = true, has_expanded_13w = true "
+        f"where {NEWEST} and account_id = 'a0001'",
         {"account_id": "a0001", "week": "2026-11-02"},
     ),
     "match_rate_above_floor": (
