@@ -248,6 +248,29 @@ def releases() -> None:
         out.print(releases_table(Settings()))
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the files.")],
+    table: Annotated[list[str] | None, typer.Option("--table", help="A table; may be given several times.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    week: Annotated[str | None, typer.Option("--week", help="Only this week, of tables that hold weeks.")] = None,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="Begin CSV files with a byte order mark, for older Excel.")
+    ] = False,
+) -> None:
+    """Copy published tables into a folder, for spreadsheets: all of them, or those named."""
+    from health_pipeline.publication.export import export_tables  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        if file_format not in ("csv", "parquet"):
+            raise ValueError(f"--format is csv or parquet, not {file_format!r}.")
+        chosen = Week.parse(week) if week else None
+        done = export_tables(Settings(), folder, table or (), file_format, chosen, bom)  # type: ignore[arg-type]
+        for name, rows in done.rows.items():
+            out.print(f"{name}: {rows:,} rows")
+        out.print(f"{done.folder} holds a copy of release {done.release}.")
+
+
 @incidents_app.command("list")
 def incidents_list(
     is_all: Annotated[bool, typer.Option("--all", help="The closed ones too, with their notes.")] = False,
