@@ -33,7 +33,7 @@ lint: install  ## Linters, types, layers, SQL, the Dagster code location
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/sqlfluff lint dbt_project/models dbt_project/tests --processes 2
+	.venv/bin/sqlfluff lint dbt_project/models dbt_project/tests dbt_published/models --processes 2
 	.venv/bin/health-pipeline dictionary --check
 	.venv/bin/dagster definitions validate -w workspace.yaml
 

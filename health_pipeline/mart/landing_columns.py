@@ -1,4 +1,4 @@
-"""The landing contract and the mart contract written out as dbt reads them: one macro file and one schema file."""
+"""The landing contract and the mart contract written out as dbt reads them: a macro file and two schema files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from health_pipeline.settings import REPOSITORY
 
 LANDING_MACRO = REPOSITORY / "dbt_project" / "macros" / "landing_columns.sql"
 MART_SCHEMA = REPOSITORY / "dbt_project" / "models" / "marts" / "_marts.yml"
+# The published tables as sources of the BI team's own dbt project.
+PUBLISHED_PROJECT = REPOSITORY / "dbt_published"
+PUBLISHED_SOURCES = PUBLISHED_PROJECT / "models" / "_published.yml"
 # Tables that dbt builds; the other tables of the mart contract are built by Python rooms.
 DBT_ROOMS = frozenset({"mart", "identity"})
 
@@ -91,11 +94,36 @@ MART_TESTS: dict[str, list[object]] = {
 }
 
 
-def write_generated_files() -> tuple[Path, Path]:
-    """Write both files; returns their paths."""
+def render_published_sources() -> str:
+    """The sources file of `dbt_published`: every published table with its grain, each column described."""
+    tables = [
+        {
+            "name": table.name,
+            "description": table.grain,
+            "columns": [
+                {"name": column.name, "data_type": column.duckdb_type, "description": column.description}
+                for column in table.columns
+            ],
+        }
+        for table in mart_tables().values()
+    ]
+    source = {
+        "name": "published",
+        "description": "The newest release, as BI reads it; each run replaces it as a whole.",
+        "database": "published",
+        "schema": "main",
+        "tables": tables,
+    }
+    head = "# Written by health_pipeline.mart.landing_columns from the mart contract; a test compares them.\n"
+    return head + yaml.safe_dump({"sources": [source]}, sort_keys=False, width=140, allow_unicode=True)
+
+
+def write_generated_files() -> tuple[Path, ...]:
+    """Write the three files; returns their paths."""
     LANDING_MACRO.write_text(render_landing_columns(), encoding="utf-8")
     MART_SCHEMA.write_text(render_mart_schema(), encoding="utf-8")
-    return LANDING_MACRO, MART_SCHEMA
+    PUBLISHED_SOURCES.write_text(render_published_sources(), encoding="utf-8")
+    return LANDING_MACRO, MART_SCHEMA, PUBLISHED_SOURCES
 
 
 if __name__ == "__main__":

@@ -95,13 +95,42 @@ def test_each_staged_and_kept_table_is_in_the_tests_of_all(manifest):
     assert names <= read
 
 
-def test_no_feature_reads_a_label(manifest):
-    readers = [
-        node["name"]
-        for node in own(manifest, "model")
-        if any(parent.endswith(".account_outcomes_weekly") for parent in node["depends_on"]["nodes"])
-    ]
+def above(manifest: dict, name: str) -> set[str]:
+    """Every node a model rests on, however far up."""
+    found: set[str] = set()
+    waiting = [node["unique_id"] for node in own(manifest, "model") if node["name"] == name]
+    while waiting:
+        parents = manifest["nodes"].get(waiting.pop(), {}).get("depends_on", {}).get("nodes", [])
+        waiting += [parent for parent in parents if parent not in found]
+        found.update(parents)
+    return found
+
+
+def test_no_model_reads_a_label_and_no_feature_rests_on_one(manifest):
+    labels = "model.customer_health.account_outcomes_weekly"
+    assert labels in manifest["nodes"]
+    readers = [node["name"] for node in own(manifest, "model") if labels in node["depends_on"]["nodes"]]
     assert readers == []
+    resting_on = above(manifest, "account_features_weekly")
+    assert "model.customer_health.int_billing_subscription_versions" in resting_on
+    assert labels not in resting_on
+    # the walk finds what is there: the labels rest on the features
+    assert "model.customer_health.account_features_weekly" in above(manifest, "account_outcomes_weekly")
+
+
+def test_exposures_read_tables_that_exist(manifest):
+    exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
+    assert set(exposures) == {"weekly_health_report", "review_desk_queue", "bi_mart", "validation_notebook"}
+    built_by_dbt = {table.name for table in dbt_tables()}
+    for name, exposure in exposures.items():
+        tables = exposure["config"]["meta"]["published_tables"]
+        assert set(tables) <= set(mart_tables()), name
+        marts = {node.split(".")[-1] for node in exposure["depends_on"]["nodes"]}
+        # what a reader takes of dbt's tables is in the lineage; what Python builds rests on the features
+        assert set(tables) & built_by_dbt <= marts <= built_by_dbt, name
+        assert "account_features_weekly" in marts
+    readers_of_labels = [name for name, one in exposures.items() if "account_outcomes_weekly" in str(one["depends_on"])]
+    assert readers_of_labels == ["validation_notebook"]
 
 
 def test_partitioned_models_and_history_never_take_a_full_refresh(manifest):
