@@ -34,7 +34,6 @@ PRIORITIES = {
 }
 # A notice or a watermelon has its task even where the policy has no playbook for it.
 WITHOUT_PLAYBOOK_DUE_DAYS = 7
-_GREEN = ("healthy", "expansion_ready")
 _HEALTH_COLUMNS = [
     "account_id",
     "week",
@@ -181,7 +180,8 @@ def _accounts_of_week(
     accounts = []
     for row in health_rows:
         account_id = row["account_id"]
-        is_watermelon = account_id in weak_inside and row["effective_tier"] in _GREEN
+        # Green by rule. An override hides it no more than a packet; only at risk is more urgent.
+        is_watermelon = account_id in weak_inside and row["effective_tier"] != "at_risk"
         reasons = (weak_inside[account_id] or "").split(",") if is_watermelon else []
         words = tuple(
             WATERMELON_WORDS.get(reason.strip(), reason.strip().replace("_", " "))
@@ -266,7 +266,7 @@ def _reason(account: _Account, kind: str) -> str:
     row = account.row
     tier = row["effective_tier"]
     if kind == "watermelon":
-        return f"{TIER_WORDS[tier]} by score, weak inside: {account.drivers}"
+        return f"{TIER_WORDS[row['tier']]} by score, weak inside: {account.drivers}"
     if tier != row["tier"]:
         since = f"by an override (by rule: {TIER_WORDS[row['tier']].lower()})"
     elif account.moved_from:

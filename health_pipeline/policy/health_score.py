@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from health_pipeline.policy.company import Domain
 from health_pipeline.policy.documents import Document, PolicyModel, load_document
@@ -215,11 +215,34 @@ class ExpansionReady(PolicyModel):
 
 
 class Watermelon(PolicyModel):
-    """When a healthy account is put in the queue of those that are weak inside."""
+    """When a healthy account is put in the queue of those that are weak inside.
+
+    Low coverage and stale inputs are a reason where they could decide: where the account would not be healthy if
+    what is not known were worth `unknown_worth` points. Without `unknown_worth` they always are. An item of
+    `any_of` is a condition, or a list of conditions that must hold together.
+    """
 
     coverage_below: float = Field(ge=0, le=1)
     stale_weight_share: float = Field(gt=0, le=1)
-    any_of: dict[WatermelonReason, tuple[Condition, ...]]
+    unknown_worth: Points | None = None
+    any_of: dict[WatermelonReason, tuple[tuple[Condition, ...], ...]]
+
+    @field_validator("any_of", mode="before")
+    @classmethod
+    def _a_condition_is_a_list_of_one(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {
+            reason: [item if isinstance(item, list | tuple) else [item] for item in items]
+            if isinstance(items, list | tuple)
+            else items
+            for reason, items in given.items()
+        }
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition of every reason."""
+        return tuple(condition for items in self.any_of.values() for item in items for condition in item)
 
 
 class HealthScorePolicy(PolicyModel):
@@ -264,8 +287,7 @@ class HealthScorePolicy(PolicyModel):
         places["outcome_cap.group"] = self.outcome_cap.group
         for name, card in self.scorecards.items():
             places |= {f"scorecards.{name}.group_weights.{group}": group for group in card.group_weights}
-        conditions = (*self.expansion_ready.all_of, *self.decisive)
-        for condition in conditions + tuple(c for some in self.watermelon.any_of.values() for c in some):
+        for condition in (*self.expansion_ready.all_of, *self.decisive, *self.watermelon.conditions):
             if condition.group is not None:
                 places[f"condition {condition}"] = condition.group
         for place, group in places.items():

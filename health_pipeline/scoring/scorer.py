@@ -244,8 +244,8 @@ class HealthScorer(TransformerMixin, BaseEstimator):
         contributions = weights * values
         coverage = _row_sums(np.where(measured, nominal, 0.0))
         group_values = self._group_values(base, measured, values)
-        score = np.where(measured.any(axis=1), _row_sums(contributions), np.nan)
-        # The same measures summed in another order may exceed 1 by a rounding error.
+        # The same measures summed in another order may exceed 100, or 1, by a rounding error.
+        score = np.where(measured.any(axis=1), np.minimum(_row_sums(contributions), 100.0), np.nan)
         return Weighed(score, np.minimum(coverage, 1.0), contributions, weights, nominal, group_values)
 
     def weights_shown(self) -> pd.DataFrame:

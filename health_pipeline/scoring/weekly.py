@@ -16,7 +16,6 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import Document
-from health_pipeline.policy.features import Condition
 from health_pipeline.policy.health_score import HealthScorePolicy
 from health_pipeline.policy.kept import JudgingPolicy
 from health_pipeline.scoring import tables
@@ -270,8 +269,7 @@ def _inputs_before(run: _Run, previous: PreviousWeek, first: Week) -> pd.DataFra
 
 def _frame(run: _Run, rows: pa.Table, week: Week) -> pd.DataFrame:
     policy = run.scorer.policy_
-    some: tuple[Condition, ...] = (*policy.decisive, *policy.expansion_ready.all_of)
-    some += tuple(c for conditions in policy.watermelon.any_of.values() for c in conditions)
+    some = (*policy.decisive, *policy.expansion_ready.all_of, *policy.watermelon.conditions)
     frame = _selected(rows, week, [*run.scorer.feature_names_in_, *condition_features(some)])
     accounts = np.asarray(frame["account_id"], dtype=object)
     return frame.assign(segment=_segments_of(run, accounts, week)["segment"].to_numpy(dtype=object))

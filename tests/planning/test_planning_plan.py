@@ -143,6 +143,19 @@ def test_override_is_what_the_plan_uses_and_the_tier_stays_beside_it(planner):
     assert task["reason"].startswith("At risk by an override (by rule: healthy)")
 
 
+@pytest.mark.parametrize(
+    ("effective", "kind"), [("watch", "watermelon"), ("healthy", "watermelon"), ("at_risk", "tier")]
+)
+def test_an_override_hides_no_watermelon(planner, effective, kind):
+    week = planner.first
+    melon = {"account_id": "melon", "week": week.monday, "reasons": "missed_goal", "score": 80.0}
+    row = planner.health_row("melon", week, "healthy", effective_tier=effective)
+    (task,) = planner.plan([row], watermelons=[melon]).review_tasks.to_pylist()
+    assert task["kind"] == kind
+    if kind == "watermelon":
+        assert task["reason"] == "Healthy by score, weak inside: a goal was missed"
+
+
 def test_line_is_drawn_per_owner_and_a_tenth_more_lets_the_next_one_in(planner):
     week = planner.first
     # account_review takes 4 hours: two fit into 11 hours, a third needs 12 and enters at 12.1.

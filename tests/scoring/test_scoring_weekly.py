@@ -239,37 +239,6 @@ def test_an_empty_week_is_a_week(score: Score, features: Rows, one_account: Rows
     assert gone.movements["movement"].to_pylist() == ["left"]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"usage_change_share_4w": -0.45}, "falling_trend"),
-        ({"engaged_contacts_91d": 1}, "single_threaded"),
-        ({"overdue_goals": 2}, "missed_goal"),
-        ({"csm_sentiment": 2.0}, "csm_disagrees"),
-        ({"usage_status": "stale"}, "stale_inputs"),
-        ({"usage_status": "missing", "support_status": "missing"}, "low_coverage"),
-    ],
-)
-def test_watermelons_say_why(score: Score, one_account: Rows, change: dict[str, Any], reason: str) -> None:
-    scored = score(one_account([change]))
-    assert scored.health["tier"].to_pylist() == ["healthy"]
-    row = scored.watermelons.to_pylist()[0]
-    assert reason in row["reasons"].split(",")
-    assert row["reasons_count"] == len(row["reasons"].split(","))
-    assert row["owner_email"] == "owner@example.com"
-
-
-def test_good_accounts_and_red_ones_are_no_watermelons(score: Score, one_account: Rows) -> None:
-    assert score(one_account([{}])).watermelons.num_rows == 0
-    notice = {"is_cancellation_scheduled": True, "overdue_goals": 3}
-    assert score(one_account([notice])).watermelons.num_rows == 0
-
-
-def test_what_is_stale_disagrees_with_nobody(score: Score, one_account: Rows) -> None:
-    row = score(one_account([{"csm_sentiment": 1.0, "sentiment_status": "stale"}])).watermelons.to_pylist()
-    assert all("csm_disagrees" not in one["reasons"] for one in row)
-
-
 def test_services_are_scored_without_usage(score: Score, one_account: Rows) -> None:
     folder = BUILT_IN / "professional_services"
     table = one_account([{"usage_status": "not_applicable", "license_utilisation": None}])
