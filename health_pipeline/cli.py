@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -350,6 +351,25 @@ def policy_what_if(
         if output is not None:
             comparing.write_csv(compared, output)
             out.print(f"{len(compared.accounts)} rows are in {output}.")
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+) -> None:
+    """Look at this installation: what is wrong, what that means, what to do. Exits with 1 if anything is severe."""
+    from health_pipeline.orchestration.doctor.diagnosis import diagnose  # noqa: PLC0415
+    from health_pipeline.orchestration.doctor.gathering import gather_environment, gather_stores  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings, now = Settings(), datetime.now(UTC).replace(tzinfo=None)
+        diagnosis = diagnose(gather_environment(settings, now), gather_stores(settings, now))
+        if as_json:
+            print(json.dumps(diagnosis.as_dict(), indent=1, ensure_ascii=False))
+        else:
+            for line in diagnosis.lines():
+                out.print(line, markup=False)
+        raise typer.Exit(1 if diagnosis.is_severe else 0)
 
 
 @app.command()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +15,7 @@ from health_pipeline.identity.overrides import load_overrides
 from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.defect_themes import load_defect_themes
+from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.segmentation import load_segmentation
@@ -77,10 +81,25 @@ def incident_lines(settings: Settings, incident_id: str) -> Iterator[str]:
         yield escape(f"  {event.at:%Y-%m-%d %H:%M} UTC  {event.act}{owner} by {event.by}{note}")
 
 
+_LOADERS: tuple[Callable[[Path | None], Document[Any]], ...] = (
+    load_company,
+    load_health_score,
+    load_segmentation,
+    load_playbooks,
+    load_capacity,
+    load_defect_themes,
+)
+
+
+def document_loaders(settings: Settings) -> list[Callable[[], object]]:
+    """Every document people tune, each as a call that reads and validates it."""
+    loaders: list[Callable[[], object]] = [partial(loader, settings.policy) for loader in _LOADERS]
+    return [*loaders, partial(load_overrides, settings.policy, settings.home)]
+
+
 def checked_documents(settings: Settings) -> Iterator[str]:
     """Validate every document; one line each."""
-    plan = (load_playbooks, load_capacity, load_defect_themes)
-    for loader in (load_company, load_health_score, load_segmentation, *plan):
+    for loader in _LOADERS:
         document = loader(settings.policy)
         yield f"ok  {document.name:<18} {document.hash}  {document.path}"
     overrides = load_overrides(settings.policy, settings.home)
