@@ -195,7 +195,7 @@ def test_a_ticket_is_delivered_open_and_again_as_solved():
     first, last = (weekly[~weekly.index.duplicated(keep=keep)].sort_index() for keep in ("first", "last"))
     carried = first.index[first["solved_at"].isna() & last["solved_at"].notna()]
     assert len(carried) > 50
-    assert first.loc[carried, "status"].isin(["new", "open", "pending"]).all()
+    assert first.loc[carried, "status"].isin(["new", "open", "pending", "hold"]).all()
     assert last.loc[carried, "status"].isin(["solved", "closed"]).all()
     solved = tickets["status"].isin(["solved", "closed"])
     assert (tickets["solved_at"].notna() == solved).all()
@@ -226,7 +226,8 @@ def test_usage_events_come_late_and_twice():
     is_first = ~weekly["event_id"].duplicated()
     late = weekly[is_first & (weekly["load"] != OUTAGE_LOAD + 1) & (days_late >= 0)]
     assert 0.005 < len(late) / len(weekly) < 0.04
-    assert ((week_begin - weekly["occurred_at"]).dt.days // 7).max() == 1
+    # Two weeks at most, three where a collector was down.
+    assert ((week_begin - weekly["occurred_at"]).dt.days // 7).max() == 2
     twice = events.groupby("event_id").agg(times=("load", "size"), loads=("load", "nunique"))
     assert (twice["times"] > 1).mean() > 0.0005
     assert twice["loads"].max() == 2
@@ -298,7 +299,12 @@ def test_systems_carry_the_crms_id_for_most_accounts_and_nothing_for_a_few():
         last = accounts.sort_values("load").groupby("source_account_id").last()
         assert last["external_account_id"].notna().mean() > 0.75
         assert set(last["external_account_id"].dropna()) <= crm
-        assert last["external_account_id"].dropna().is_unique
+        # An account that was moved to another workspace has two of them.
+        twice = last["external_account_id"].dropna().duplicated()
+        assert last["name"][twice[twice].index].str.endswith(" (2)").all()
+        assert twice.sum() == (
+            company()._world.stories.accounts_in("planned_migration").sum() if kind == "usage" else 0
+        )
         assert (last["external_account_id"].isna() & last["domain"].notna()).sum() >= 3
         nothing = last["external_account_id"].isna() & last["domain"].isna()
         assert nothing.sum() == {"billing": 2, "support": 3, "usage": 3}.get(kind, 0)
@@ -342,7 +348,8 @@ def test_the_managers_pulse_is_in_the_notes_custom_field():
 
 def test_people_are_made_up_and_their_addresses_lead_nowhere():
     contacts = delivered("crm", "crm_contact")
-    assert contacts["email"].str.endswith(".example").all()
+    assert contacts["email"].dropna().str.endswith(".example").all()
+    assert 0.01 < contacts["email"].isna().mean() < 0.08
     owners = delivered("crm", "source_account")["owner_email"]
     assert owners.dropna().str.endswith("@example.com").all()
     assert 1 < owners.nunique() <= 8

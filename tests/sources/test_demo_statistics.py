@@ -264,7 +264,7 @@ def test_a_quiet_decline_is_quiet_and_a_pull_uses_every_seat():
 
 def test_lookalikes_dip_and_recover_without_any_trouble():
     world, levels = company()._world, company()._usage.levels
-    for name in ("seasonal_dip", "planned_migration", "holiday"):
+    for name in ("seasonal_dip", "holiday"):
         on = world.stories.is_on(name)
         rows = np.flatnonzero(on.any(axis=1))
         before = np.array(

@@ -74,6 +74,13 @@ def ids(prefix: str, numbers: np.ndarray, width: int = 6) -> pa.Array:
     return pc.binary_join_element_wise(pa.scalar(prefix), digits, "")
 
 
+def numbered(created_at: np.ndarray) -> np.ndarray:
+    """Running numbers from 1 in order of creation, so that an id tells no more than when its record was made."""
+    number = np.empty(len(created_at), dtype=np.int64)
+    number[np.argsort(created_at, kind="stable")] = np.arange(len(created_at)) + 1
+    return number
+
+
 def pick(choices: Sequence[str | None] | pa.Array, codes: np.ndarray) -> pa.Array:
     """The choice each code stands for; a negative code gives null."""
     codes = np.asarray(codes, dtype=np.int64)

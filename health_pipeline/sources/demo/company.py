@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from health_pipeline.contract.landing import SOURCE_KINDS, SourceKind
+from health_pipeline.contract.landing import SourceKind
 from health_pipeline.sources.demo.billing import billing_deliveries
 from health_pipeline.sources.demo.calendar import LOAD_TIMES, loaded_at
 from health_pipeline.sources.demo.columns import Deliveries
@@ -16,6 +16,7 @@ from health_pipeline.sources.demo.crm import crm_deliveries
 from health_pipeline.sources.demo.customer_success import cs_deliveries
 from health_pipeline.sources.demo.engagement import engagement_deliveries
 from health_pipeline.sources.demo.people import People, draw_people
+from health_pipeline.sources.demo.profile import PROFILES, CompanyKind
 from health_pipeline.sources.demo.projects import project_deliveries
 from health_pipeline.sources.demo.risk_register import risk_deliveries
 from health_pipeline.sources.demo.source_accounts import source_accounts
@@ -40,7 +41,7 @@ _DRAW: dict[SourceKind, Callable[[World, People], list[Deliveries]]] = {
 
 
 class DemoCompany:
-    """A simulated software company: the same arguments give the same extracts, in whatever order they are asked for.
+    """A simulated company: the same arguments give the same extracts, in whatever order they are asked for.
 
     Parameters
     ----------
@@ -49,23 +50,39 @@ class DemoCompany:
         About how many customers there are at any time; those who leave and those who join come on top.
     events_per_account_week : float
         Mean number of usage events of a customer in a week.
+    kind : {"software", "services"}
+        A services company has no product use, and no usage source.
 
     Raises
     ------
     ValueError
-        If there are fewer than one account, or the number of events is not positive.
+        If there are fewer than one account, the number of events is not positive, or there is no such kind.
     """
 
-    def __init__(self, seed: int = 7, accounts: int = 400, events_per_account_week: float = 20.0) -> None:
+    def __init__(
+        self,
+        seed: int = 7,
+        accounts: int = 400,
+        events_per_account_week: float = 20.0,
+        kind: CompanyKind = "software",
+    ) -> None:
         if accounts < 1:
             raise ValueError(f"accounts is {accounts}; the demo company needs at least 1 customer")
         if events_per_account_week <= 0:
             raise ValueError(f"events_per_account_week is {events_per_account_week}; it must be positive")
+        if kind not in PROFILES:
+            raise ValueError(f"the demo company is one of {', '.join(PROFILES)}, not {kind!r}")
         self.seed = seed
+        self.profile = PROFILES[kind]
         self.accounts = accounts
         self.events_per_account_week = events_per_account_week
         # Removed together with the company; holds a historical load of usage too large for memory.
         self._folder = TemporaryDirectory(prefix="demo-company-", ignore_cleanup_errors=True)
+
+    @property
+    def source_kinds(self) -> tuple[SourceKind, ...]:
+        """The kinds of source system the company has."""
+        return self.profile.source_kinds
 
     @property
     def load_times(self) -> tuple[datetime, ...]:
@@ -78,7 +95,7 @@ class DemoCompany:
 
     @cached_property
     def _world(self) -> World:
-        return simulate_world(self.seed, self.accounts)
+        return simulate_world(self.seed, self.accounts, self.profile)
 
     @cached_property
     def _usage(self) -> UsageSource:
@@ -87,7 +104,7 @@ class DemoCompany:
     @cached_property
     def _deliveries(self) -> dict[SourceKind, list[Deliveries]]:
         people = draw_people(self._world)
-        drawn = {kind: draw(self._world, people) for kind, draw in _DRAW.items()}
+        drawn = {kind: _DRAW[kind](self._world, people) for kind in self.source_kinds}
         return {kind: [source_accounts(self._world, kind), *tables] for kind, tables in drawn.items()}
 
     def extracts(self, load: int) -> list[Extract]:
@@ -106,7 +123,7 @@ class DemoCompany:
         mode = "historical" if load == 0 else "incremental"
         return [
             Extract(kind, f"demo_{kind}", mode, tuple(self._tables(kind, load)))  # type: ignore[arg-type]
-            for kind in SOURCE_KINDS
+            for kind in self.source_kinds
         ]
 
     def _tables(self, kind: SourceKind, load: int) -> list[TableExtract]:

@@ -14,6 +14,7 @@ from health_pipeline.sources.demo.columns import (
     joined,
     known_by,
     last_per_load,
+    numbered,
     pick,
 )
 from health_pipeline.sources.demo.contracts import NOT_RENEWED
@@ -25,6 +26,10 @@ _FORECAST = ("pipeline", "best_case", "commit", "closed", "omitted")
 _CHANCES = (0.3, 0.5, 0.75, 1.0, 0.0)
 _LOSSES = ("no budget", "chose a competitor", "no value seen", "missing features")
 _WON, _LOST = 3, 4
+_WITHOUT_ADDRESS_SHARE = 0.04
+# Who was named as the other vendor; now and then without any evaluation behind it.
+_COMPETITORS = ("Northlight", "Tallyworks", "Brightdesk")
+_NAMED_SHARE, _NAMED_BY_CHANCE_SHARE = 0.75, 0.03
 
 
 def crm_deliveries(world: World, people: People) -> list[Deliveries]:
@@ -41,11 +46,12 @@ def _contacts(world: World, people: People) -> Deliveries:
     active_at = HISTORY_START + days(rng.uniform(0, 104 * 7, len(contact)))
     seen = people.is_there(contact, active_at) & world.in_contract(people.account[contact], active_at)
     contact, active_at = contact[seen], active_at[seen]
-    record = np.concatenate([rows, rows, contact])
-    # Somebody writes a leaving down a few days after it.
+    record = np.concatenate([rows, rows, rows, rows, contact])
+    # Somebody writes a leaving down a few days after it, and a leave as well.
     noted_at = people.left_at + days(rng.uniform(0.5, 6, len(rows)))
-    at = np.concatenate([people.joined_at, noted_at, active_at])
-    is_activity = np.arange(len(record)) >= 2 * len(rows)
+    away_at = people.away_from + days(rng.uniform(0.5, 6, len(rows)))
+    at = np.concatenate([people.joined_at, noted_at, away_at, people.away_until, active_at])
+    is_activity = np.arange(len(record)) >= 4 * len(rows)
     order = np.lexsort((at, record))
     order = order[~np.isnat(at[order])]
     record, at, is_activity = record[order], at[order], is_activity[order]
@@ -55,19 +61,21 @@ def _contacts(world: World, people: People) -> Deliveries:
     kept = last_per_load(record, at)
     record, at, last_activity = record[kept], at[kept], last_activity[kept]
     has_left = at >= noted_at[record]
+    is_away = (at >= away_at[record]) & ~(at >= people.away_until[record])
+    lacks_address = (rng.random(len(rows)) < _WITHOUT_ADDRESS_SHARE)[record]
     table = contract_table(
         "crm_contact",
         "crm",
         len(record),
         {
-            "contact_id": ids("con-", record + 1),
+            "contact_id": ids("con-", numbered(people.joined_at)[record]),
             "source_account_id": world.account_ids("crm", people.account[record]),
             "full_name": people.full_name.take(pa.array(record)),
-            "email": people.email.take(pa.array(record)),
-            "title": pick(TITLES, people.role[record]),
+            "email": pick(people.email, np.where(lacks_address, -1, record)),
+            "title": pick(TITLES, np.where(record % 9 == 4, -1, people.role[record])),
             "role": pick(ROLES, people.role[record]),
             "is_primary": record == people.first[people.account[record]],
-            "is_active": ~has_left,
+            "is_active": ~has_left & ~is_away,
             "left_at": np.where(has_left, people.left_at[record], NEVER),
             "last_activity_at": last_activity,
             "source_created_at": people.joined_at[record],
@@ -86,10 +94,19 @@ def _renewals(world: World) -> dict[str, np.ndarray]:
     account, renewal_at, ended_at = account[expected], renewal_at[expected], ended_at[expected]
     is_lost = (contracts.churn_reason[account] == NOT_RENEWED) & (np.abs(ended_at - renewal_at) < days(1))
     lost_at = contracts.notice_at[account]
+    lost_at = np.where(np.isnat(lost_at), contracts.end_recorded_at[account], lost_at)
     rng = world.stream("renewal deals")
     won_at = renewal_at - days(rng.uniform(1, 18, len(account)))
     closed_at = np.where(is_lost, lost_at, won_at)
     week = np.clip(week_index(renewal_at - days(30)), 0, world.state.value.shape[1] - 1)
+    asks_others = np.logical_or(
+        *(
+            world.stories.accounts_in(name)[account]
+            & (np.abs(week_index(renewal_at) - world.stories.start_week[account] - 17) < 14)
+            for name in ("competitor_evaluation", "competitive_renewal_won")
+        )
+    )
+    names_other = rng.random(len(account)) < np.where(asks_others, _NAMED_SHARE, _NAMED_BY_CHANCE_SHARE)
     # Where price or value is in question, the close date is pushed shortly before it.
     is_pushed = rng.random(len(account)) < 0.05 + 0.25 * (world.state.trouble()[account, week] > 1.6)
     return {
@@ -104,22 +121,25 @@ def _renewals(world: World) -> dict[str, np.ndarray]:
         "renewal_at": renewal_at,
         "amount": contracts.arr_at(account, renewal_at - days(90)),
         "type": np.zeros(len(account), dtype=np.int64),
+        "competitor": np.where(names_other, rng.integers(0, len(_COMPETITORS), len(account)), -1),
     }
 
 
 def _growth(world: World) -> dict[str, np.ndarray]:
     """New business, won expansions (a change of price within the year) and those that came to nothing."""
-    accounts, changes = world.accounts, world.contracts.changes
+    accounts, changes, returned_at = world.accounts, world.contracts.changes, world.contracts.returned_at
     rng = world.stream("growth deals")
     is_first = np.append(True, changes.account[1:] != changes.account[:-1])
+    is_first |= changes.at >= returned_at[changes.account]
     before = np.roll(changes.seats, 1)
     grown = np.flatnonzero(~is_first & (changes.seats > before) & (changes.at >= HISTORY_START))
     added = (changes.arr - np.roll(changes.arr, 1))[grown]
-    new = np.flatnonzero(accounts.started_at >= HISTORY_START)
+    joined, back = np.flatnonzero(accounts.started_at >= HISTORY_START), np.flatnonzero(~np.isnat(returned_at))
+    new, begun_at = np.append(joined, back), np.append(accounts.started_at[joined], returned_at[back])
     lost_account, lost_week = world.happenings(rng, np.full((1, 1), 0.0025), "crm")
     account = np.concatenate([changes.account[grown], new, lost_account])
     closed_at = np.concatenate(
-        [changes.at[grown], accounts.started_at[new], week_start(lost_week) + days(rng.uniform(1, 5, len(lost_week)))]
+        [changes.at[grown], begun_at, week_start(lost_week) + days(rng.uniform(1, 5, len(lost_week)))]
     )
     is_won = np.arange(len(account)) < len(grown) + len(new)
     cycle = days(rng.uniform(30, 70, len(account)))
@@ -129,7 +149,7 @@ def _growth(world: World) -> dict[str, np.ndarray]:
     amount = np.concatenate(
         [
             added,
-            (accounts.seats * accounts.price_per_seat)[new],
+            world.contracts.arr_at(new, begun_at),
             world.contracts.arr_at(lost_account, closed_at[~is_won]) * 0.2,
         ]
     )
@@ -145,12 +165,16 @@ def _growth(world: World) -> dict[str, np.ndarray]:
         "renewal_at": np.full(len(account), NEVER),
         "amount": np.maximum(amount, 0),
         "type": np.where(is_new, 2, 1),
+        "competitor": np.where(rng.random(len(account)) < 0.05, rng.integers(0, 3, len(account)), -1),
     }
 
 
 def _opportunities(world: World) -> Deliveries:
     parts = [_renewals(world), _growth(world)]
     deals = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # Oldest first, so that neither a deal's id nor its place says what kind of deal it is or how it ends.
+    order = np.argsort(deals["created_at"], kind="stable")
+    deals = {name: values[order] for name, values in deals.items()}
     rows = np.arange(len(deals["account"]))
     moments = [deals[name] for name in ("created_at", "proposed_at", "negotiated_at", "pushed_at", "closed_at")]
     # A deal that is closed early skips the stages that would have come later.
@@ -187,6 +211,10 @@ def _opportunities(world: World) -> Deliveries:
             "probability": np.array(_CHANCES)[stage],
             "forecast_category": pick(_FORECAST, stage),
             "owner_email": pick(OWNERS, world.accounts.owner[account]),
+            "custom": pick(
+                [f'{{"competitor":"{name}"}}' for name in _COMPETITORS],
+                np.where(at >= moments[1][record], deals["competitor"][record], -1),
+            ),
             "loss_reason": pick(_LOSSES, np.where(stage == _LOST, record % len(_LOSSES), -1)),
             "closed_at": known_by(deals["closed_at"][record], at),
             "source_created_at": moments[0][record],

@@ -20,14 +20,15 @@ from health_pipeline.sources.demo.columns import (
     contract_table,
     ids,
     last_per_load,
+    numbered,
     pick,
 )
-from health_pipeline.sources.demo.notes import bodies, draw_texts, subjects
+from health_pipeline.sources.demo.notes import bodies, draw_texts, subjects, turning_points
 from health_pipeline.sources.demo.world import World
 
 _KINDS = ("note", "call", "sentiment", "business_review")
 _NOTE, _CALL, _PULSE, _REVIEW = range(4)
-_LATE_SHARE = 0.03
+_LATE_SHARE, _WITHOUT_DATE_SHARE = 0.03, 0.04
 _GOALS = (
     ("Close the month in three days", "days to close", "days", 8.0, 3.0),
     ("Replace the spreadsheet reports", "reports replaced", "reports", 0.0, 20.0),
@@ -57,15 +58,18 @@ def _notes(world: World) -> Deliveries:
     account, week, kinds = (np.concatenate(values) for values in zip(*parts, strict=True))
     at = office_moment(rng, week)
     kept = world.in_contract(account, at)
-    account, week, kinds, at = account[kept], week[kept], kinds[kept], at[kept]
-    count = len(account)
+    account, kinds, at = account[kept], kinds[kept], at[kept]
+    text = draw_texts(world, rng, account, week[kept])
+    turned, turned_at, turned_text = turning_points(world, rng)
+    account, at = np.append(account, turned), np.append(at, turned_at)
+    kinds, text = np.append(kinds, turned % 2), np.append(text, turned_text)
+    week, count = np.clip(week_index(at), 0, WEEKS - 1), len(account)
     written_at = at + days(0.05 + np.where(rng.random(count) < _LATE_SHARE, rng.uniform(6, 14, count), 0))
     value, sponsorship = state.value[account, week], state.sponsorship[account, week]
     # Managers are optimists: half a point above what value and sponsorship say, and they see a quiet decline late.
     mood = 3.6 + 4.0 * (0.6 * value + 0.4 * sponsorship - 0.63) + rng.normal(0, 0.7, count)
     mood = mood + 0.8 * world.stories.is_on("quiet_decline")[account, week]
     pulse = np.where(kinds == _PULSE, np.clip(np.round(mood), 1, 5), 0).astype(np.int64)
-    text = draw_texts(world, rng, account, week)
     direction = np.where((kinds == _CALL) | (kinds == _REVIEW), 2, 3)
     kept = np.flatnonzero(written_at < END)
     kept = kept[np.argsort(written_at[kept], kind="stable")]
@@ -76,7 +80,7 @@ def _notes(world: World) -> Deliveries:
         "cs",
         len(kept),
         {
-            "note_id": ids("note-", kept + 1, 7),
+            "note_id": ids("note-", np.arange(len(kept)) + 1, 7),
             "source_account_id": world.account_ids("cs", account[kept]),
             "activity_type": pick(_KINDS, kinds[kept]),
             "direction": pick(("inbound", "outbound", "two_way", "internal"), direction[kept]),
@@ -140,13 +144,15 @@ def _goals(world: World) -> Deliveries:
     kept = last_per_load(record, at)
     record, at, status_then = record[kept], at[kept], status_then[kept]
     kind = record % len(_GOALS)
+    # Some goals are written down without a date.
+    lacks_date = rng.random(count) < _WITHOUT_DATE_SHARE
     baseline, target = np.array([goal[3] for goal in _GOALS])[kind], np.array([goal[4] for goal in _GOALS])[kind]
     table = contract_table(
         "cs_goal",
         "cs",
         len(record),
         {
-            "goal_id": ids("goal-", record + 1),
+            "goal_id": ids("goal-", numbered(started_at)[record]),
             "source_account_id": world.account_ids("cs", account[record]),
             "name": pick([goal[0] for goal in _GOALS], kind),
             "status": pick(_STATUS, status_then),
@@ -156,7 +162,7 @@ def _goals(world: World) -> Deliveries:
             "current_value": np.round(baseline + (target - baseline) * np.minimum(progress_then[kept], 1), 1),
             "unit": pick([goal[2] for goal in _GOALS], kind),
             "start_date": started_at[record],
-            "due_date": due_at[record],
+            "due_date": np.where(lacks_date[record], NEVER, due_at[record]),
             "achieved_at": np.where(status_then == 3, at, NEVER),
             "last_validated_at": validated_at[kept],
             "owner_email": pick(OWNERS, accounts.owner[account[record]]),
@@ -179,7 +185,7 @@ def _treatments(world: World) -> Deliveries:
         "cs",
         count,
         {
-            "treatment_id": ids("tr-", np.arange(count) + 1),
+            "treatment_id": ids("tr-", numbered(at)),
             "source_account_id": world.account_ids("cs", account),
             "strategy": pick(_STRATEGIES, rng.integers(0, 3, count)),
             "arm": pick(("control", "treated"), rng.integers(0, 2, count)),

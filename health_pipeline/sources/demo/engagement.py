@@ -13,7 +13,8 @@ from health_pipeline.sources.demo.notes import bodies, draw_texts, subjects
 from health_pipeline.sources.demo.people import CHAMPION, SPONSOR, People
 from health_pipeline.sources.demo.world import World
 
-_LATE_SHARE = 0.03
+# Some meetings are entered without a list of who came.
+_LATE_SHARE, _WITHOUT_LIST_SHARE = 0.03, 0.04
 _MEETING, _EMAIL = range(2)
 
 
@@ -40,6 +41,7 @@ def engagement_deliveries(world: World, people: People) -> list[Deliveries]:
     direction = np.where(is_meeting | answered, 2, np.where(rng.random(count) < 0.2, 0, 1))
     invited, attending = _attendance(world, people, rng, account, week, at, is_meeting)
     text = draw_texts(world, rng, account, week)
+    is_unlisted = rng.random(count) < _WITHOUT_LIST_SHARE
     kept = np.flatnonzero(synced_at < END)
     kept = kept[np.argsort(synced_at[kept], kind="stable")]
     owner = np.where(world.accounts.owner < 0, world.count % len(OWNERS), world.accounts.owner)[account[kept]]
@@ -48,7 +50,7 @@ def engagement_deliveries(world: World, people: People) -> list[Deliveries]:
         "engagement",
         len(kept),
         {
-            "note_id": ids("evt-", kept + 1, 7),
+            "note_id": ids("evt-", np.arange(len(kept)) + 1, 7),
             "source_account_id": world.account_ids("engagement", account[kept]),
             "activity_type": pick(("meeting", "email"), kinds[kept]),
             "direction": pick(("inbound", "outbound", "two_way"), direction[kept]),
@@ -57,7 +59,7 @@ def engagement_deliveries(world: World, people: People) -> list[Deliveries]:
             "body": pc.if_else(pa.array(is_meeting[kept]), pa.scalar(None, pa.string()), bodies(text[kept])),
             "sensitivity": "normal",
             "author_email": pick(OWNERS, owner),
-            "attendee_emails": attending.take(pa.array(kept)),
+            "attendee_emails": pick(attending, np.where(is_unlisted[kept], -1, kept)),
             "invited_emails": invited.take(pa.array(kept)),
             "duration_minutes": np.where(is_meeting, 30.0 + 15 * rng.integers(0, 3, count), np.nan)[kept],
             "occurred_at": at[kept],

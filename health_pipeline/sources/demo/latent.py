@@ -8,7 +8,8 @@ import numpy as np
 
 from health_pipeline.sources.demo.accounts import Accounts
 from health_pipeline.sources.demo.calendar import WEEKS, random_stream, week_index
-from health_pipeline.sources.demo.stories import SHAPES, Stories
+from health_pipeline.sources.demo.stories import Stories
+from health_pipeline.sources.demo.story_shapes import SHAPES
 
 # Weeks with Christmas and New Year, and the August weeks, of the two years.
 _YEAR_END = {5: 0.66, 6: 0.62, 57: 0.66, 58: 0.62}
@@ -55,10 +56,9 @@ def _season(accounts: Accounts, stories: Stories) -> np.ndarray:
         season[:, week] = factor
     season[:, _AUGUST] = 0.9
     dips = stories.is_on("seasonal_dip")
-    # Both years: the story's own eight weeks, and the same weeks of the other year.
-    season *= np.where(dips | np.roll(dips, 52, axis=1), 0.35, 1.0)
-    season *= np.where(stories.is_on("holiday"), 0.2, 1.0)
-    return season * np.where(stories.is_on("planned_migration"), 0.3, 1.0)
+    # Both years: the story's own eight weeks, and the same weeks of the year before, which give it away.
+    season *= np.where(dips | np.roll(dips, -52, axis=1), 0.35, 1.0)
+    return season * np.where(stories.is_on("holiday"), 0.2, 1.0)
 
 
 def simulate_state(seed: int, accounts: Accounts, stories: Stories) -> LatentState:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from health_pipeline.sources.demo.calendar import days, week_start
 from health_pipeline.sources.demo.columns import pick
-from health_pipeline.sources.demo.wording import NOTE_TEXTS, NOTE_THEMES
+from health_pipeline.sources.demo.wording import NOTE_TEXTS, NOTE_THEMES, NOTES
 from health_pipeline.sources.demo.world import World
 
 # The theme a story brings up, and how often a note is about it.
@@ -20,6 +21,13 @@ STORY_THEMES: dict[str, tuple[str, float]] = {
     "planned_migration": ("migration", 0.4),
     "holiday": ("holiday", 0.5),
     "expansion_pull": ("growth", 0.3),
+    "automation_replaces_logins": ("automation", 0.35),
+    "champion_on_leave": ("leave", 0.4),
+    "rollout_questions": ("rollout", 0.45),
+    "bank_change": ("bank", 0.45),
+    "competitive_renewal_won": ("kept", 0.3),
+    "agreed_delay": ("agreed_move", 0.35),
+    "narrow_use": ("narrow", 0.35),
 }
 _THEME_OF_TEXT = np.array([NOTE_THEMES.index(theme) for theme, _, _ in NOTE_TEXTS])
 SUBJECTS = [subject for _, subject, _ in NOTE_TEXTS]
@@ -48,6 +56,32 @@ def draw_texts(world: World, rng: np.random.Generator, account: np.ndarray, week
     theme = np.where(stray, rng.integers(0, len(NOTE_THEMES), count), theme)
     first, number = np.searchsorted(_THEME_OF_TEXT, theme), np.bincount(_THEME_OF_TEXT)[theme]
     return first + rng.integers(0, 1_000_000, count) % number
+
+
+def turning_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Notes somebody writes because a story turns: days after its start, and again half-way or at its end.
+
+    Not every turn is written down, and not at once; so a note may be missing where the story is not.
+
+    Returns
+    -------
+    account, at, text : shape (notes,) each; `text` as in `draw_texts`
+    """
+    stories = world.stories
+    parts = []
+    for story, (theme, _) in STORY_THEMES.items():
+        told = np.flatnonzero(stories.accounts_in(story) & world.is_known["cs"])
+        length = days(7.0) * (stories.end_week - stories.start_week)[told]
+        for share, chance in ((0.0, 0.85), (0.5, 0.6)):
+            at = week_start(stories.start_week[told]) + share * length + days(rng.uniform(1.3, 9.6, len(told)))
+            written = rng.random(len(told)) < chance
+            first = np.searchsorted(_THEME_OF_TEXT, NOTE_THEMES.index(theme))
+            number = len(NOTES[theme])
+            text = np.full(len(told), first + (number - 1 if share else 0))
+            parts.append((told[written], at[written], text[written]))
+    account, at, text = (np.concatenate(values) for values in zip(*parts, strict=True))
+    kept = world.in_contract(account, at)
+    return account[kept], at[kept], text[kept]
 
 
 def subjects(text: np.ndarray) -> pa.Array:

@@ -19,7 +19,6 @@ from health_pipeline.sources.demo.columns import (
 )
 from health_pipeline.sources.demo.world import World
 
-_NAMES = ("Onboarding", "Rollout to another team", "Migration to the new tenant")
 _ONBOARDING, _ROLLOUT, _MIGRATION = range(3)
 _MILESTONES = ("Kick-off", "Configuration", "Integration", "Go-live")
 _PLANNED_SHARES = (0.05, 0.35, 0.7, 1.0)
@@ -29,7 +28,7 @@ _NEVER_GONE = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class _Projects:
-    """Arrays of shape (projects,); `slipped_at` is when the plan was given up, `delay_days` by how much."""
+    """Arrays of shape (projects,); `slipped_at` is when the plan was given up or moved, `delay_days` by how much."""
 
     account: np.ndarray
     kind: np.ndarray
@@ -38,6 +37,7 @@ class _Projects:
     warned_at: np.ndarray
     slipped_at: np.ndarray
     delay_days: np.ndarray
+    is_agreed: np.ndarray
     completed_at: np.ndarray
     stopped_at: np.ndarray
 
@@ -55,35 +55,44 @@ def _draw_projects(world: World) -> _Projects:
     recent = known & (accounts.started_at >= HISTORY_START - days(300))
     onboarding = np.flatnonzero(recent)
     slips_at_first = stories.accounts_in("delivery_slip")
-    rolled_out, rollout_week = world.happenings(rng, np.full((1, 1), 0.009), "projects")
+    rolled_out, rollout_week = world.happenings(rng, np.full((1, 1), world.profile.projects_per_week), "projects")
     migrating = np.flatnonzero(stories.accounts_in("planned_migration"))
     late_story = np.flatnonzero(slips_at_first & ~recent)
-    account = np.concatenate([onboarding, rolled_out, migrating, late_story])
-    kind = np.repeat(
-        [_ONBOARDING, _ROLLOUT, _MIGRATION, _ROLLOUT],
-        [len(onboarding), len(rolled_out), len(migrating), len(late_story)],
+    agreed = np.flatnonzero(stories.accounts_in("agreed_delay"))
+    asking = np.flatnonzero(stories.accounts_in("rollout_questions"))
+    # Which accounts, what kind of project, and when each begins; those of a story some weeks before it.
+    parts = (
+        (onboarding, _ONBOARDING, accounts.started_at[onboarding] + days(2)),
+        (rolled_out, _ROLLOUT, week_start(rollout_week) + days(1.4)),
+        (migrating, _MIGRATION, week_start(stories.start_week[migrating] - 2) + days(1.4)),
+        (late_story, _ROLLOUT, week_start(stories.start_week[late_story] - 4) + days(1.4)),
+        (agreed, _ROLLOUT, week_start(stories.start_week[agreed] - 5) + days(1.4)),
+        (asking, _ROLLOUT, week_start(stories.start_week[asking] - 1) + days(1.4)),
     )
-    started_at = np.concatenate(
-        [
-            accounts.started_at[onboarding] + days(2),
-            week_start(rollout_week) + days(1.4),
-            week_start(stories.start_week[migrating] - 2) + days(1.4),
-            week_start(stories.start_week[late_story] - 4) + days(1.4),
-        ]
-    )
+    account = np.concatenate([part[0] for part in parts])
+    kind = np.repeat([part[1] for part in parts], [len(part[0]) for part in parts])
+    started_at = np.concatenate([part[2] for part in parts])
+    order = np.argsort(started_at, kind="stable")
+    account, kind, started_at = account[order], kind[order], started_at[order]
     kept = world.in_contract(account, started_at)
     account, kind, started_at = account[kept], kind[kept], started_at[kept]
     count = len(account)
     length = np.where(kind == _MIGRATION, 56.0, rng.uniform(60, 110, count))
     is_planted = slips_at_first[account] & (kind != _MIGRATION)
-    slips_by_chance = (rng.random(count) < 0.12) & (kind != _MIGRATION)
+    # Moved because the customer wants it so: the project in hand when the story begins, and nothing turns amber.
+    begins = week_start(np.where(stories.accounts_in("agreed_delay")[account], stories.start_week[account], -999))
+    is_agreed = (started_at < begins) & (begins < started_at + days(60)) & (kind == _ROLLOUT)
+    is_calm = is_agreed | stories.accounts_in("rollout_questions")[account]
+    slips_by_chance = (rng.random(count) < 0.12) & (kind != _MIGRATION) & ~is_calm
     story_at = week_start(np.where(is_planted, stories.start_week[account], 0)) + days(2.3)
     slipped_at = np.where(
         is_planted,
         np.maximum(story_at, started_at + days(10)),
         np.where(slips_by_chance, started_at + days(length * rng.uniform(0.4, 0.8, count)), NEVER),
     )
+    slipped_at = np.where(is_agreed, begins + days(2.3), slipped_at)
     delay = np.where(is_planted, rng.uniform(80, 160, count), np.where(slips_by_chance, rng.uniform(14, 45, count), 0))
+    delay = np.where(is_agreed, rng.uniform(56, 100, count), delay)
     value = world.state.value[account, np.clip(week_index(started_at), 0, 103)]
     drag = rng.uniform(-6, 12, count) * (1.2 - value)
     stopped_at = world.contracts.ended_at[account]
@@ -96,6 +105,7 @@ def _draw_projects(world: World) -> _Projects:
         warned_at=np.where(is_planted, slipped_at - days(7), NEVER),
         slipped_at=slipped_at,
         delay_days=delay,
+        is_agreed=is_agreed,
         completed_at=np.where(
             completed_at < stopped_at, completed_at, np.where(np.isnat(stopped_at), completed_at, NEVER)
         ),
@@ -109,8 +119,9 @@ def _projects(world: World, projects: _Projects) -> Deliveries:
     )
     account = projects.account[record]
     has_slipped, is_done = at >= projects.slipped_at[record], at >= projects.completed_at[record]
-    is_red = has_slipped & (projects.delay_days[record] > 60)
-    rag = np.where(is_done, 0, np.where(is_red, 2, (has_slipped | (at >= projects.warned_at[record])).astype(int)))
+    is_late = has_slipped & ~projects.is_agreed[record]
+    is_red = is_late & (projects.delay_days[record] > 60)
+    rag = np.where(is_done, 0, np.where(is_red, 2, (is_late | (at >= projects.warned_at[record])).astype(int)))
     is_stopped = at >= projects.stopped_at[record]
     due_at = projects.due_at[record] + np.where(has_slipped, days(projects.delay_days[record]), days(0))
     table = contract_table(
@@ -120,7 +131,7 @@ def _projects(world: World, projects: _Projects) -> Deliveries:
         {
             "project_id": ids("proj-", record + 1),
             "source_account_id": world.account_ids("projects", account),
-            "name": pick(_NAMES, projects.kind[record]),
+            "name": pick(world.profile.projects, projects.kind[record]),
             "status": pick(("active", "completed", "cancelled"), np.where(is_done, 1, np.where(is_stopped, 2, 0))),
             "rag": pick(("green", "amber", "red"), rag),
             "phase": pick(("delivery", "closed"), (is_done | is_stopped).astype(int)),

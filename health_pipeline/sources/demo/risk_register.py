@@ -15,7 +15,7 @@ from health_pipeline.sources.demo.columns import (
     pick,
     versions_at,
 )
-from health_pipeline.sources.demo.stories import SHAPES
+from health_pipeline.sources.demo.story_shapes import SHAPES
 from health_pipeline.sources.demo.world import World
 
 _CATEGORIES = {
@@ -28,6 +28,7 @@ _CATEGORIES = {
     "quiet_decline": ("Use is declining", "adoption"),
 }
 _OTHER = ("General concern", "engagement_silence")
+_NOTICED = {"risk": 0.55, "growth": 0.0, "lookalike": 0.2}
 _STATUS = ("open", "mitigating", "closed")
 _NEVER_GONE = np.iinfo(np.int64).max
 
@@ -36,9 +37,12 @@ def risk_deliveries(world: World) -> list[Deliveries]:
     """Entries (a whole list each time) and the history of their changes."""
     rng = world.stream("risk register")
     stories = world.stories
-    names = [shape.name for shape in SHAPES]
-    has_cause = np.array([name in _CATEGORIES for name in names] + [False])[stories.kind]
-    seen = np.flatnonzero(has_cause & (rng.random(world.count) < 0.55))
+    # What only looks like a risk is entered as that risk now and then.
+    names = [shape.resembles or shape.name for shape in SHAPES]
+    chance = [
+        _NOTICED[shape.meaning] if name in _CATEGORIES else 0.0 for shape, name in zip(SHAPES, names, strict=True)
+    ]
+    seen = np.flatnonzero(rng.random(world.count) < np.array([*chance, 0.0])[stories.kind])
     noticed_week = stories.start_week[seen] + rng.integers(2, 9, len(seen))
     in_time = noticed_week < WEEKS
     seen, noticed_week = seen[in_time], noticed_week[in_time]
@@ -47,6 +51,7 @@ def risk_deliveries(world: World) -> list[Deliveries]:
     kind = np.concatenate([stories.kind[seen], np.full(len(feared), -1)])
     identified_at = week_start(np.concatenate([noticed_week, feared_week])) + days(rng.uniform(1.3, 4.7, len(account)))
     kept = world.in_contract(account, identified_at) & world.is_known["risk"][account]
+    kept = np.flatnonzero(kept)[np.argsort(identified_at[kept], kind="stable")]
     account, kind, identified_at = account[kept], kind[kept], identified_at[kept]
     count = len(account)
     mitigating_at = identified_at + days(rng.uniform(5, 30, count))

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from health_pipeline.contract.landing import SourceKind
 from health_pipeline.sources.demo.accounts import COUNTRIES, INDUSTRIES, OWNERS, SEGMENTS
-from health_pipeline.sources.demo.calendar import NEVER, days, load_of
+from health_pipeline.sources.demo.calendar import NEVER, days, load_of, week_start
 from health_pipeline.sources.demo.columns import (
     Deliveries,
     complete,
@@ -54,14 +54,17 @@ def _crm_accounts(world: World) -> Deliveries:
     created_at = accounts.created_at[rows] + np.where(is_duplicate, days(40), days(0))
     started_at = np.where(is_duplicate, NEVER, accounts.started_at[rows])
     settled_at = started_at + days(90)
-    ended_at = np.where(is_duplicate, NEVER, contracts.ended_at[rows])
+    ended_at = np.where(is_duplicate, NEVER, contracts.end_recorded_at[rows])
+    returned_at = np.where(is_duplicate, NEVER, contracts.returned_at[rows])
     settled_at = np.where(settled_at >= ended_at, NEVER, settled_at)
     changed_at = np.where(is_duplicate, NEVER, accounts.owner_changed_at[rows])
-    record, at = versions_at(created_at, started_at, settled_at, ended_at, changed_at)
+    record, at = versions_at(created_at, started_at, settled_at, ended_at, returned_at, changed_at)
     account = rows[record]
     stage = np.where(at >= started_at[record], 1, 0)
     stage = np.where(at >= settled_at[record], 2, stage)
     stage = np.where(at >= ended_at[record], 3, stage)
+    stage = np.where(at >= returned_at[record], 2, stage)
+    lacks_industry, lacks_size = (world.stream("crm fields").random((2, len(rows))) < 0.06)[:, record]
     crm_ids = pa.concat_arrays([world.source_ids["crm"], joined(world.account_ids("crm", originals), "-2")])
     name = np.where(is_duplicate, np.char.add(accounts.name[rows], " Inc."), accounts.name[rows])[record]
     has_parent = (accounts.parent[account] >= 0) & ~is_duplicate[record]
@@ -79,8 +82,8 @@ def _crm_accounts(world: World) -> Deliveries:
                 world.source_ids["crm"], np.where(has_parent, accounts.parent[account], -1)
             ),
             "country": pick(COUNTRIES, accounts.country[account]),
-            "industry": pick(INDUSTRIES, accounts.industry[account]),
-            "employee_count": accounts.employees[account],
+            "industry": pick(INDUSTRIES, np.where(lacks_industry, -1, accounts.industry[account])),
+            "employee_count": np.where(lacks_size, np.nan, accounts.employees[account]),
             "annual_revenue": accounts.annual_revenue[account],
             "segment": pick(SEGMENTS, accounts.segment[account]),
             "lifecycle_stage": pick(("prospect", "onboarding", "customer", "former_customer"), stage),
@@ -98,7 +101,8 @@ def _crm_accounts(world: World) -> Deliveries:
 
 def _erased(world: World) -> int:
     """The former customer whose CRM record is erased; -1 where nobody left early enough."""
-    left = np.flatnonzero(load_of(world.contracts.ended_at) < ERASED_LOAD - 4)
+    is_gone = np.isnat(world.contracts.returned_at)
+    left = np.flatnonzero((load_of(world.contracts.end_recorded_at) < ERASED_LOAD - 4) & is_gone)
     return int(left[0]) if len(left) else -1
 
 
@@ -139,14 +143,16 @@ def _other_accounts(world: World, kind: SourceKind) -> Deliveries:
     mapped_at = np.where(
         masks["mapped_later"], np.datetime64("2025-11-17", "us") + days(7 * MAPPED_LATER_LOAD - 2.4), NEVER
     )
-    ended_at = contracts.ended_at[rows]
+    ended_at = contracts.end_recorded_at[rows]
     ended_at = np.where(ended_at > created_at, ended_at, NEVER)
-    record, at = versions_at(created_at, mapped_at, ended_at)
+    returned_at = contracts.returned_at[rows]
+    record, at = versions_at(created_at, mapped_at, ended_at, returned_at)
     account = rows[record]
     knows_id = ~(masks["unmapped"] | masks["freemail"] | masks["domain_only"])[record]
     knows_id &= ~masks["mapped_later"][record] | (at >= mapped_at[record])
     knows_domain = ~(masks["unmapped"] | masks["mapped_later"])[record]
     domain = np.where(masks["freemail"][record], _FREEMAIL, accounts.domain[account])
+    has_ended = (at >= ended_at[record]) & ~(at >= returned_at[record])
     is_unnamed = masks["unmapped"][record]
     name = np.where(is_unnamed, np.char.add("Account ", account.astype(str)), accounts.name[account])
     owner = pick(OWNERS, accounts.owner[account]) if kind == "cs" else None
@@ -160,7 +166,7 @@ def _other_accounts(world: World, kind: SourceKind) -> Deliveries:
             "domain": pc.if_else(pa.array(knows_domain), pa.array(domain), pa.scalar(None, pa.string())),
             "external_account_id": pick(world.source_ids["crm"], np.where(knows_id, account, -1)),
             "country": pick(COUNTRIES, accounts.country[account]),
-            "lifecycle_stage": pick(("active", "inactive"), (at >= ended_at[record]).astype(int)),
+            "lifecycle_stage": pick(("active", "inactive"), has_ended.astype(int)),
             "customer_since": started_at[record] if kind == "billing" else None,
             "owner_email": owner,
             "source_created_at": created_at[record],
@@ -169,4 +175,31 @@ def _other_accounts(world: World, kind: SourceKind) -> Deliveries:
     )
     if kind in ("projects", "risk"):
         return complete("source_account", table, record, load_of(at), np.full(len(record), _GONE_NEVER))
+    if kind == "usage":
+        moved, load = _moved_workspaces(world)
+        return Deliveries("source_account", pa.concat_tables([table, moved]), np.concatenate([load_of(at), load]))
     return Deliveries("source_account", table, load_of(at))
+
+
+def _moved_workspaces(world: World) -> tuple[pa.Table, np.ndarray]:
+    """The new workspaces of accounts that are moved: unknown to everybody until somebody enters the CRM's id."""
+    moved = np.flatnonzero(world.stories.accounts_in("planned_migration"))
+    rng = world.stream("moved workspaces")
+    created_at = week_start(world.stories.start_week[moved]) - days(rng.uniform(0.5, 3, len(moved)))
+    mapped_at = created_at + days(rng.uniform(21, 34, len(moved)))
+    record, at = versions_at(created_at, mapped_at)
+    account = moved[record]
+    table = contract_table(
+        "source_account",
+        "usage",
+        len(record),
+        {
+            "source_account_id": world.new_workspace(account),
+            "name": np.char.add(world.accounts.name[account], " (2)"),
+            "external_account_id": pick(world.source_ids["crm"], np.where(at >= mapped_at[record], account, -1)),
+            "lifecycle_stage": "active",
+            "source_created_at": created_at[record],
+            "source_updated_at": at,
+        },
+    )
+    return table, load_of(at)

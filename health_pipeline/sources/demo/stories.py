@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from health_pipeline.contract.landing import SourceKind
 from health_pipeline.sources.demo.accounts import Accounts
-from health_pipeline.sources.demo.calendar import WEEKS, random_stream, week_index
+from health_pipeline.sources.demo.calendar import HISTORY_WEEKS, WEEKS, random_stream, week_index
+from health_pipeline.sources.demo.story_shapes import SHAPES, STORY_NAMES, stories_of_each_kind
 
-
-@dataclass(frozen=True)
-class StoryShape:
-    """What a story does to an account's latent state.
-
-    The shifts are reached `ramp_weeks` after the start; the story ends after `lasts_weeks`, leaving `stays` of them.
-    """
-
-    name: str
-    meaning: Literal["risk", "growth", "lookalike"]
-    lasts_weeks: int
-    ramp_weeks: int = 1
-    stays: float = 1.0
-    value: float = 0.0
-    sponsorship: float = 0.0
-    quality: float = 0.0
-    price_pressure: float = 0.0
-
-
-SHAPES: tuple[StoryShape, ...] = (
-    StoryShape("sponsor_leaves", "risk", 26, ramp_weeks=4, value=-0.18, sponsorship=-0.42, price_pressure=0.08),
-    StoryShape("value_never_reached", "risk", 60, ramp_weeks=6, value=-0.38, sponsorship=-0.22),
-    StoryShape("defect_storm", "risk", 11, ramp_weeks=2, stays=0.5, value=-0.16, quality=-0.45),
-    StoryShape("payment_trouble", "risk", 16, ramp_weeks=3, stays=0.4, value=-0.08, price_pressure=0.35),
-    StoryShape("competitor_evaluation", "risk", 22, ramp_weeks=5, value=-0.2, sponsorship=-0.15, price_pressure=0.32),
-    StoryShape("delivery_slip", "risk", 24, ramp_weeks=8, stays=0.6, value=-0.3, sponsorship=-0.12, quality=-0.05),
-    StoryShape("quiet_decline", "risk", 40, ramp_weeks=24, value=-0.42, sponsorship=-0.2),
-    StoryShape("expansion_pull", "growth", 40, ramp_weeks=8, value=0.22, sponsorship=0.15),
-    StoryShape("seasonal_dip", "lookalike", 8),
-    StoryShape("planned_migration", "lookalike", 7),
-    StoryShape("holiday", "lookalike", 3),
-    StoryShape("automation_burst", "lookalike", 5),
-)
-STORY_NAMES: tuple[str, ...] = tuple(shape.name for shape in SHAPES)
-STORY_SHARE = 0.014
+_NO_WEEK = WEEKS + 1000
+# A project's date is moved only while there is one, and the story before a renewal leaves time to tell it.
+_EARLIEST, _LATEST = 4, WEEKS - 7
+# Invoices by card or transfer each month show payment stories in weeks; a yearly invoice would show them in a year.
+_MONTHLY = ("payment_trouble", "bank_change")
 
 
 @dataclass(frozen=True)
@@ -74,44 +46,52 @@ class Stories:
         return np.where(after, shape.stays, ramp) * ((since >= 0) & self.accounts_in(name)[:, None])
 
 
-def stories_of_each_kind(accounts: int) -> int:
-    """How many accounts each story is planted in: several, and never more than half of all accounts together."""
-    return max(1, min(round(max(STORY_SHARE * accounts, 5)), accounts // (2 * len(SHAPES))))
-
-
-def plant_stories(seed: int, accounts: Accounts) -> Stories:
+def plant_stories(
+    seed: int, accounts: Accounts, is_known: Mapping[SourceKind, np.ndarray], has_product: bool = True
+) -> Stories:
     """Choose accounts and dates.
 
     A story that bears on the decision to renew starts 10 to 24 weeks before a renewal, three in four of them before
-    one of the second year; stories of delivery and first value are planted in accounts that joined lately.
+    one of the second year; stories of delivery and first value are planted in accounts that joined lately; most
+    lookalikes start in the year under review, in settled accounts. At most half of the accounts have a story.
+
+    Parameters
+    ----------
+    is_known : by kind, which accounts that kind's system has, each of shape (accounts,)
+    has_product : without a product, stories that take product use are not told
     """
     rng = random_stream(seed, "stories", accounts.count)
     count = accounts.count
-    kind = np.full(count, -1)
-    renewal_week = week_index(accounts.renewal_at)
-    joined_week = week_index(accounts.started_at)
-    in_second_year = rng.random(count) < 0.75
-    renewal = np.where((in_second_year | (renewal_week < 18)) & (renewal_week < 52), renewal_week + 52, renewal_week)
-    start = np.clip(renewal - rng.integers(10, 25, count), joined_week + 8, None)
-    after_joining = joined_week + rng.integers(4, 9, count)
-    is_new = (joined_week >= 8) & (joined_week <= 88)
-    for place in rng.permutation(len(SHAPES)):
-        wants_new = SHAPES[place].name in ("value_never_reached", "delivery_slip")
-        possible = is_new if wants_new else (start >= 4) & (start <= 97)
-        free = np.flatnonzero((kind < 0) & possible)
-        if len(free) == 0:
-            free = np.flatnonzero(kind < 0)
-        chosen = rng.permutation(free)[: stories_of_each_kind(count)]
-        kind[chosen] = place
-        if wants_new:
-            start[chosen] = after_joining[chosen]
-    # The seasonal accounts dip in the same eight weeks of both years, which is what gives them away.
-    seasonal = kind == STORY_NAMES.index("seasonal_dip")
-    start[seasonal] = np.where(start[seasonal] < 52, 22, 74)
-    start = np.clip(start, 2, WEEKS - 4)
+    kind, start = np.full(count, -1), np.full(count, _NO_WEEK)
+    starts = _possible_starts(rng, accounts)
+    told = [place for place, shape in enumerate(SHAPES) if has_product or not shape.is_of_product]
+    for place in rng.permutation(told):
+        shape = SHAPES[place]
+        week, is_possible = starts[shape.timing]
+        is_possible = is_possible & (kind < 0) & np.isin(place, told)
+        for system in shape.needs:
+            is_possible &= is_known[system] | (system == "usage" and not has_product)
+        if shape.name in _MONTHLY:
+            is_possible &= accounts.is_monthly
+        number = min(stories_of_each_kind(count, shape.meaning), count // 2 - (kind >= 0).sum())
+        chosen = rng.permutation(np.flatnonzero(is_possible))[: max(number, 0)]
+        kind[chosen], start[chosen] = place, week[chosen]
     lasts = np.array([shape.lasts_weeks for shape in SHAPES])[kind]
-    return Stories(
-        kind=kind,
-        start_week=np.where(kind >= 0, start, WEEKS + 1000),
-        end_week=np.where(kind >= 0, start + lasts, WEEKS + 1000),
-    )
+    return Stories(kind=kind, start_week=start, end_week=np.where(kind >= 0, start + lasts, _NO_WEEK))
+
+
+def _possible_starts(rng: np.random.Generator, accounts: Accounts) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By timing: the week in which each account's story would start, and whether that can be."""
+    count = accounts.count
+    renewal, joined = week_index(accounts.renewal_at), week_index(accounts.started_at)
+    in_second_year = rng.random(count) < 0.75
+    renewal = np.where((in_second_year | (renewal < 18)) & (renewal < 52), renewal + 52, renewal)
+    before = np.maximum(renewal - rng.integers(10, 25, count), joined + 8)
+    after = joined + rng.integers(4, 9, count)
+    # Long enough a customer for the same weeks of the year before to be seen, and some weeks left to see the end.
+    reviewed = rng.integers(HISTORY_WEEKS + 3, WEEKS - 8, count)
+    return {
+        "before_renewal": (before, (before >= _EARLIEST) & (before <= _LATEST)),
+        "after_joining": (after, (joined >= 8) & (joined <= 88)),
+        "under_review": (reviewed, joined < 0),
+    }

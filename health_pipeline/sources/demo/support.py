@@ -14,32 +14,33 @@ from health_pipeline.sources.demo.columns import (
     contract_table,
     ids,
     known_by,
+    numbered,
     pick,
     versions_at,
 )
 from health_pipeline.sources.demo.people import People
-from health_pipeline.sources.demo.usage import FEATURES
 from health_pipeline.sources.demo.wording import (
     AGENT_REPLIES,
     CUSTOMER_REPLIES,
     INTERNAL_REMARKS,
-    TICKET_BODIES,
     TICKET_KINDS,
-    TICKET_SUBJECTS,
     TICKET_TYPES,
     TICKETS,
+    ticket_texts,
 )
 from health_pipeline.sources.demo.world import World
 
 _PRIORITIES = ("low", "normal", "high", "urgent")
 _CHANNELS = ("email", "web", "chat")
-_STATUS = ("new", "open", "pending", "solved", "closed")
-_WITHOUT_ACCOUNT_SHARE = 0.012
+_STATUS = ("new", "open", "pending", "hold", "solved", "closed")
+_NEW, _OPEN, _PENDING, _HOLD, _SOLVED, _CLOSED = range(6)
+_WITHOUT_ACCOUNT_SHARE, _PLACED_LATER_SHARE = 0.012, 0.012
+_WITHOUT_BODY_SHARE, _WITHOUT_TYPE_SHARE = 0.03, 0.04
 
 
 @dataclass(frozen=True)
 class Tickets:
-    """Every ticket; arrays of shape (tickets,). What happened when, NaT for never."""
+    """Every ticket; arrays of shape (tickets,). What happened when, NaT for never; `number` is its id's."""
 
     account: np.ndarray
     contact: np.ndarray
@@ -48,10 +49,13 @@ class Tickets:
     created_at: np.ndarray
     replied_at: np.ndarray
     escalated_at: np.ndarray
+    lowered_at: np.ndarray
+    held_at: np.ndarray
     solved_at: np.ndarray
     reopened_at: np.ndarray
     solved_again_at: np.ndarray
     closed_at: np.ndarray
+    number: np.ndarray
 
 
 def support_deliveries(world: World, people: People) -> list[Deliveries]:
@@ -75,6 +79,9 @@ def _about(world: World, rng: np.random.Generator, account: np.ndarray, week: np
     about = planted("competitor_evaluation", "competitor", 0.35, about)
     about = planted("planned_migration", "migration", 0.5, about)
     about = planted("automation_burst", "automation", 0.6, about)
+    about = planted("automation_replaces_logins", "automation", 0.4, about)
+    about = planted("rollout_questions", "rollout", 0.8, about)
+    about = planted("narrow_use", "no_value", 0.35, about)
     return planted("expansion_pull", "growth", 0.3, about)
 
 
@@ -84,7 +91,9 @@ def _draw_tickets(world: World, people: People) -> Tickets:
     size = np.sqrt(world.accounts.seats / 11.0)[:, None]
     rate = 0.16 * size * np.exp(2.4 * (0.69 - state.quality)) * np.clip(state.season, 0.5, 1.0)
     rate = rate * np.where(stories.is_on("defect_storm"), 3.5, 1.0)
+    rate = rate * np.where(stories.is_on("rollout_questions"), 3.0, 1.0) + 0.5 * stories.is_on("rollout_questions")
     rate = rate + 0.25 * stories.is_on("value_never_reached") + 0.12 * stories.is_on("competitor_evaluation")
+    rate = rate + 0.12 * stories.is_on("narrow_use")
     rate = rate * np.where(stories.is_on("quiet_decline"), 0.3, 1.0)
     account, week = world.happenings(rng, rate, "support")
     created_at = office_moment(rng, week)
@@ -95,19 +104,26 @@ def _draw_tickets(world: World, people: People) -> Tickets:
     # The texts of one kind are neighbours in TICKETS, so a code is the kind's first text and a number within it.
     kinds = np.array([TICKET_KINDS.index(ticket.about) for ticket in TICKETS])
     first, number = np.searchsorted(kinds, about), np.bincount(kinds)[about]
-    text = (first + rng.integers(0, 1_000_000, count) % number) * len(FEATURES) + rng.integers(0, len(FEATURES), count)
+    subjects = len(world.profile.subjects)
+    text = (first + rng.integers(0, 1_000_000, count) % number) * subjects + rng.integers(0, subjects, count)
     quality = state.quality[account, week]
     is_defect = np.isin(about, [TICKET_KINDS.index("defect"), TICKET_KINDS.index("storm")])
-    urgency = rng.normal(0.6, 0.65, count) + 0.9 * is_defect + 1.5 * (0.69 - quality)
+    is_asking = about == TICKET_KINDS.index("rollout")
+    urgency = rng.normal(0.6, 0.65, count) + 0.9 * is_defect - 0.4 * is_asking + 1.5 * (0.69 - quality)
     priority = np.clip(np.round(urgency), 0, 3).astype(np.int64)
     replied_at = created_at + days(rng.lognormal(np.log(0.16), 0.9, count) * np.where(priority > 1, 0.6, 1.2))
     wait = rng.lognormal(np.log(2.6), 1.1, count) * np.exp(2.6 * (0.69 - quality)) * np.where(is_defect, 2.0, 1.0)
+    wait = wait * np.where(is_asking, 0.4, 1.0)
     solved_at = replied_at + days(wait)
     escalates = (rng.random(count) < 0.03 + 0.12 * is_defect) & (wait > 1) & (priority < 3)
+    lowers = (rng.random(count) < 0.06) & (wait > 1) & (priority > 1) & ~escalates
+    # What waits for another team is on hold for a while.
+    holds = (rng.random(count) < 0.05 + 0.2 * is_defect) & (wait > 3)
     reopens = rng.random(count) < np.clip(0.04 + 0.5 * (0.69 - quality), 0.01, 0.5)
     reopened_at = np.where(reopens, solved_at + days(rng.uniform(0.2, 3.8, count)), NEVER)
     solved_again_at = reopened_at + days(rng.lognormal(np.log(3), 0.8, count))
     return Tickets(
+        number=numbered(created_at),
         account=account,
         contact=_writers(world, people, rng, account, created_at),
         text=text,
@@ -115,6 +131,8 @@ def _draw_tickets(world: World, people: People) -> Tickets:
         created_at=created_at,
         replied_at=replied_at,
         escalated_at=np.where(escalates, replied_at + days(wait * 0.5), NEVER),
+        lowered_at=np.where(lowers, replied_at + days(wait * 0.3), NEVER),
+        held_at=np.where(holds, replied_at + days(wait * 0.4), NEVER),
         solved_at=solved_at,
         reopened_at=reopened_at,
         solved_again_at=solved_again_at,
@@ -129,41 +147,54 @@ def _writers(world: World, people: People, rng: np.random.Generator, account: np
 
 
 def _tickets(world: World, people: People, tickets: Tickets) -> Deliveries:
+    rng = world.stream("ticket fields")
+    count = len(tickets.account)
+    drawn = rng.random(count)
+    placed_later = (drawn > _WITHOUT_ACCOUNT_SHARE) & (drawn < _WITHOUT_ACCOUNT_SHARE + _PLACED_LATER_SHARE)
+    # Written from an address nobody knows, until an agent finds out whose it is.
+    placed_at = np.where(placed_later, tickets.replied_at + days(rng.uniform(0.1, 9, count)), NEVER)
     record, at = versions_at(
         tickets.created_at,
+        placed_at,
         tickets.replied_at,
         tickets.escalated_at,
+        tickets.lowered_at,
+        tickets.held_at,
         tickets.solved_at,
         tickets.reopened_at,
         tickets.solved_again_at,
         tickets.closed_at,
     )
-    rng = world.stream("ticket fields")
-    count = len(tickets.account)
-    is_anonymous = (rng.random(count) < _WITHOUT_ACCOUNT_SHARE)[record]
+    is_anonymous = (drawn < _WITHOUT_ACCOUNT_SHARE)[record] | (placed_later[record] & ~(at >= placed_at[record]))
+    lacks_body = (rng.random(count) < _WITHOUT_BODY_SHARE)[record]
+    lacks_type = (rng.random(count) < _WITHOUT_TYPE_SHARE)[record]
     channel, minutes = rng.integers(0, 3, count)[record], rng.integers(8, 120, count)[record]
     has_reply, is_escalated = at >= tickets.replied_at[record], at >= tickets.escalated_at[record]
     is_reopened = at >= tickets.reopened_at[record]
     solved_at = np.where(is_reopened, tickets.solved_again_at[record], tickets.solved_at[record])
     is_solved, is_closed = at >= solved_at, at >= tickets.closed_at[record]
-    status = np.where(is_closed, 4, np.where(is_solved, 3, np.where(has_reply, 2 - is_reopened, 0)))
-    priority = np.minimum(tickets.priority[record] + is_escalated, 3)
+    status = np.where(has_reply, np.where(is_reopened, _OPEN, _PENDING), _NEW)
+    status = np.where((at >= tickets.held_at[record]) & ~is_reopened, _HOLD, status)
+    status = np.where(is_closed, _CLOSED, np.where(is_solved, _SOLVED, status))
+    priority = np.minimum(tickets.priority[record] + is_escalated, 3) - (at >= tickets.lowered_at[record])
     text, account = tickets.text[record], tickets.account[record]
     promised = np.where(priority > 1, days(0.25), days(1.0))
     late = (tickets.replied_at - tickets.created_at)[record] > promised
     email = people.email.take(pa.array(tickets.contact[record]))
-    feature = pick([f'{{"feature_key":"{feature}"}}' for feature in FEATURES], text % len(FEATURES))
+    subjects = world.profile.subjects
+    about = pick([f'{{"feature_key":"{subject}"}}' for subject in subjects], text % len(subjects))
+    texts = ticket_texts(subjects)
     table = contract_table(
         "support_ticket",
         "support",
         len(record),
         {
-            "ticket_id": ids("T", record + 1, 7),
+            "ticket_id": ids("T", tickets.number[record], 7),
             "source_account_id": pick(world.source_ids["support"], np.where(is_anonymous, -1, account)),
             "requester_email": pc.if_else(pa.array(is_anonymous), pa.scalar("someone@gmail.com"), email),
-            "subject": pick(TICKET_SUBJECTS, text),
-            "body": pick(TICKET_BODIES, text),
-            "type": pick(TICKET_TYPES, text // len(FEATURES)),
+            "subject": pick(texts.subjects, text),
+            "body": pick(texts.bodies, np.where(lacks_body, -1, text)),
+            "type": pick(TICKET_TYPES, np.where(lacks_type, -1, text // len(subjects))),
             "channel": pick(_CHANNELS, channel),
             "status": pick(_STATUS, status),
             "priority": pick(_PRIORITIES, priority),
@@ -175,7 +206,7 @@ def _tickets(world: World, people: People, tickets: Tickets) -> Deliveries:
             "reopen_count": is_reopened.astype(np.int64),
             "sla_breached": late & has_reply,
             "minutes_spent": np.where(has_reply, minutes, 0) + np.where(is_solved, minutes // 2, 0),
-            "custom": feature,
+            "custom": about if world.profile.has_product else None,
             "source_created_at": tickets.created_at[record],
             "source_updated_at": at,
         },
@@ -202,20 +233,20 @@ def _messages(world: World, tickets: Tickets) -> Deliveries:
     sent_at = np.concatenate([at for *_, at in authors])
     author = np.repeat([who for who, *_ in authors], count)
     is_public = np.repeat([public for _, _, public, _ in authors], count)
-    texts = (TICKET_BODIES, AGENT_REPLIES, CUSTOMER_REPLIES, INTERNAL_REMARKS)
+    texts = (ticket_texts(world.profile.subjects).bodies, AGENT_REPLIES, CUSTOMER_REPLIES, INTERNAL_REMARKS)
     offsets = np.cumsum([0, *(len(part) for part in texts)])
     kind = np.repeat([place for _, place, _, _ in authors], count)
     drawn = rng.integers(0, 1_000_000, len(kind)) % np.array([len(part) for part in texts])[kind]
     code = offsets[kind] + np.where(kind == 0, tickets.text[ticket], drawn)
     kept = np.flatnonzero(sent_at < END)
-    kept = kept[np.lexsort((sent_at[kept], ticket[kept]))]
+    kept = kept[np.argsort(sent_at[kept], kind="stable")]
     table = contract_table(
         "support_message",
         "support",
         len(kept),
         {
             "message_id": ids("M", np.arange(len(kept)) + 1, 8),
-            "ticket_id": ids("T", ticket[kept] + 1, 7),
+            "ticket_id": ids("T", tickets.number[ticket[kept]], 7),
             "author_kind": pick(("customer", "agent"), author[kept]),
             "is_public": is_public[kept],
             "body": pick([text for part in texts for text in part], code[kept]),
@@ -242,12 +273,12 @@ def _satisfaction(world: World, people: People, tickets: Tickets) -> Deliveries:
         "support",
         len(answers),
         {
-            "response_id": ids("csat-", answers + 1, 7),
+            "response_id": ids("csat-", numbered(at), 7),
             "survey_type": "csat",
             "survey_id": "ticket-solved",
             "source_account_id": world.account_ids("support", tickets.account[answers]),
             "contact_email": people.email.take(pa.array(tickets.contact[answers])),
-            "ticket_id": ids("T", answers + 1, 7),
+            "ticket_id": ids("T", tickets.number[answers], 7),
             "score": np.clip(np.round(mood), 1, 5),
             "scale_min": 1.0,
             "scale_max": 5.0,

@@ -1,4 +1,4 @@
-"""The survey tool: each account's people are asked once a quarter whether they would recommend the product."""
+"""The survey tool: would you recommend us, asked once a quarter, and how easy was it, asked about twice a year."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from health_pipeline.sources.demo.calendar import END, WEEKS, days, load_of, week_start
-from health_pipeline.sources.demo.columns import Deliveries, contract_table, ids, pick
+from health_pipeline.sources.demo.columns import Deliveries, contract_table, ids, numbered, pick
 from health_pipeline.sources.demo.people import People
 from health_pipeline.sources.demo.wording import SURVEY_COMMENTS
 from health_pipeline.sources.demo.world import World
 
 _EVERY_WEEKS = 13
 _ASKED = 3
+_BARE_SHARE = 0.06
 _COMMENTS = [comment for comments in SURVEY_COMMENTS.values() for comment in comments]
 
 
@@ -36,17 +37,20 @@ def survey_deliveries(world: World, people: People) -> list[Deliveries]:
     group = np.where(score <= 6, 0, np.where(score <= 8, 1, 2))
     comment = np.where(rng.random(len(account)) < 0.5, group * 3 + rng.integers(0, 3, len(account)), -1)
     kept = np.flatnonzero(answers)
+    kept = kept[np.argsort(responded_at[kept], kind="stable")]
     at = responded_at[kept]
+    # Some answers carry the address they were sent to and no account.
+    is_bare = rng.random(len(kept)) < _BARE_SHARE
     quarter = pick([f"nps-{number:02d}" for number in range(WEEKS // _EVERY_WEEKS)], week[kept] // _EVERY_WEEKS)
     table = contract_table(
         "survey_response",
         "survey",
         len(kept),
         {
-            "response_id": ids("nps-", kept + 1, 7),
+            "response_id": ids("nps-", numbered(at), 7),
             "survey_type": "nps",
             "survey_id": quarter,
-            "source_account_id": world.account_ids("survey", account[kept]),
+            "source_account_id": pick(world.source_ids["survey"], np.where(is_bare, -1, account[kept])),
             "contact_email": people.email.take(pa.array(contact[kept])),
             "score": score[kept],
             "scale_min": 0.0,
@@ -58,4 +62,40 @@ def survey_deliveries(world: World, people: People) -> list[Deliveries]:
             "source_updated_at": at,
         },
     )
-    return [Deliveries("survey_response", table, load_of(at))]
+    effort, effort_at = _effort(world, people)
+    loads = [load_of(at), load_of(effort_at)]
+    return [Deliveries("survey_response", pa.concat_tables([table, effort]), np.concatenate(loads))]
+
+
+def _effort(world: World, people: People) -> tuple[pa.Table, np.ndarray]:
+    """Answers on how easy it was to get something done (1 to 7, high is easy), asked about twice a year."""
+    rng = world.stream("effort")
+    account, week = world.happenings(rng, np.full((1, 1), 2 / 52), "survey")
+    contact = people.first[account] + rng.integers(0, _ASKED, len(account))
+    responded_at = week_start(week) + days(2.4 + rng.exponential(1.5, len(account)))
+    answers = rng.random(len(account)) < 0.3
+    answers &= people.is_there(contact, responded_at) & world.in_contract(account, responded_at) & (responded_at < END)
+    kept = np.flatnonzero(answers)
+    kept = kept[np.argsort(responded_at[kept], kind="stable")]
+    account, week, at = account[kept], week[kept], responded_at[kept]
+    ease = 5.2 + 6.0 * (world.state.quality[account, week] - 0.69) + rng.normal(0, 1.1, len(kept))
+    table = contract_table(
+        "survey_response",
+        "survey",
+        len(kept),
+        {
+            "response_id": ids("ces-", numbered(at), 7),
+            "survey_type": "ces",
+            "survey_id": "ease-of-use",
+            "source_account_id": world.account_ids("survey", account),
+            "contact_email": people.email.take(pa.array(contact[kept])),
+            "score": np.clip(np.round(ease), 1, 7),
+            "scale_min": 1.0,
+            "scale_max": 7.0,
+            "sent_at": week_start(week) + days(2.35),
+            "responded_at": at,
+            "source_created_at": at,
+            "source_updated_at": at,
+        },
+    )
+    return table, at

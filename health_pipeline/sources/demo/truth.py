@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from health_pipeline.sources.demo.calendar import WEEKS, week_start
-from health_pipeline.sources.demo.stories import SHAPES
+from health_pipeline.sources.demo.story_shapes import SHAPES
 from health_pipeline.sources.demo.world import World
 
 _REASONS = (None, "not_renewed", "not_paid")

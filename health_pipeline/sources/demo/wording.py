@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
-
-from health_pipeline.sources.demo.usage import FEATURES
 
 
 class Wording(NamedTuple):
@@ -86,6 +85,24 @@ TICKETS: tuple[Wording, ...] = (
         "We are loading our archive through the interface this month. Are there limits?",
     ),
     Wording(
+        "rollout",
+        "question",
+        "How do new users start with {feature}?",
+        "Our new team starts with {feature} this week. Where do they find the guide?",
+    ),
+    Wording(
+        "rollout",
+        "question",
+        "Rights for {feature}",
+        "We are rolling out to a second site. Which rights does a planner need for {feature}?",
+    ),
+    Wording(
+        "rollout",
+        "task",
+        "Training on {feature}",
+        "The roll-out goes well. Could somebody show {feature} to twelve new colleagues?",
+    ),
+    Wording(
         "growth",
         "question",
         "More teams on {feature}",
@@ -93,11 +110,25 @@ TICKETS: tuple[Wording, ...] = (
     ),
 )
 TICKET_KINDS = tuple(dict.fromkeys(ticket.about for ticket in TICKETS))
-_READABLE = tuple(feature.replace("_", " ") for feature in FEATURES)
-# One text per wording and feature: the code of a text is wording * number of features + feature.
-TICKET_SUBJECTS = [w.subject.format(feature=f).capitalize() for w in TICKETS for f in _READABLE]
-TICKET_BODIES = [f"Hello, {w.body.format(feature=f)}" for w in TICKETS for f in _READABLE]
 TICKET_TYPES = [wording.type for wording in TICKETS]
+
+
+class TicketTexts(NamedTuple):
+    """One text per wording and subject: a text's code is the wording's place times the number of subjects + subject."""
+
+    subjects: list[str]
+    bodies: list[str]
+
+
+@cache
+def ticket_texts(about: tuple[str, ...]) -> TicketTexts:
+    """The texts of tickets about those subjects."""
+    readable = [subject.replace("_", " ") for subject in about]
+    return TicketTexts(
+        [wording.subject.format(feature=subject).capitalize() for wording in TICKETS for subject in readable],
+        [f"Hello, {wording.body.format(feature=subject)}" for wording in TICKETS for subject in readable],
+    )
+
 
 AGENT_REPLIES = (
     "Thank you for writing. We are looking into it and will come back to you today.",
@@ -159,9 +190,38 @@ NOTES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Project review", "The project is behind the plan and the customer is losing patience."),
     ),
     "migration": (
-        ("Planned migration", "The customer moves to a new tenant; use will be low until it is done, as planned."),
+        ("Planned migration", "The customer moves to a new workspace; use of the old one will end, as planned."),
+        ("Migration on schedule", "Half of the users are in the new workspace. Nothing is lost."),
     ),
     "holiday": (("Company holidays", "The plant is closed for holidays; back in three weeks."),),
+    "automation": (
+        ("Interface in production", "Entries come through the interface now, so people log in less. As agreed."),
+        ("Automation review", "The robot does the daily entries; the team only looks at exceptions."),
+    ),
+    "leave": (
+        ("Champion on leave", "Our champion is on parental leave until further notice; a deputy joins the calls."),
+        ("Call with the deputy", "The deputy stands in during the leave and knows the open topics."),
+    ),
+    "rollout": (
+        ("Roll-out to the second site", "The roll-out is on plan; many first questions, as expected."),
+        ("Training for new users", "Twelve new users trained. They write to support a lot, and get along."),
+    ),
+    "bank": (
+        ("New bank account", "The customer changed its bank; the open invoice follows with the new details."),
+        ("Open invoice", "Accounting waits for the new mandate; the amount is not disputed."),
+    ),
+    "kept": (
+        ("Competitor looked at", "They had a demo from a competitor, as procurement asks for; the team wants to stay."),
+        ("Comparison finished", "Procurement compared vendors and recommends to renew with us."),
+    ),
+    "agreed_move": (
+        ("Go-live moved at the customer's wish", "The customer asked to go live after its peak season; agreed."),
+        ("Plan agreed anew", "The steering committee agreed on the new date; scope and budget are unchanged."),
+    ),
+    "narrow": (
+        ("Goal check", "They use two functions only, and these save them two days a month: the goal is reached."),
+        ("Progress review", "One process, done well. The sponsor is satisfied and plans nothing more for now."),
+    ),
     "growth": (
         ("More departments", "Two more departments want to join; they asked for a quote for more seats."),
     ),

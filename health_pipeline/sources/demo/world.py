@@ -10,19 +10,15 @@ import pyarrow as pa
 from health_pipeline.contract.landing import SOURCE_KINDS, SourceKind
 from health_pipeline.sources.demo.accounts import Accounts, make_accounts
 from health_pipeline.sources.demo.calendar import random_stream, week_start
-from health_pipeline.sources.demo.columns import ids
+from health_pipeline.sources.demo.columns import ids, pick
 from health_pipeline.sources.demo.contracts import Contracts, simulate_contracts
 from health_pipeline.sources.demo.latent import LatentState, simulate_state
+from health_pipeline.sources.demo.profile import SOFTWARE, Profile
 from health_pipeline.sources.demo.stories import Stories, plant_stories
 
 ID_PREFIX: dict[SourceKind, str] = {
     "crm": "CRM-", "billing": "cus_", "support": "org-", "survey": "panel-", "usage": "grp-",
     "cs": "CS", "projects": "client-", "risk": "RA-", "engagement": "eng-",
-}  # fmt: skip
-# Share of the accounts that a system knows: few companies keep a delivery project for everybody.
-KNOWN_SHARE: dict[SourceKind, float] = {
-    "crm": 1.0, "billing": 1.0, "support": 0.97, "survey": 0.92, "usage": 0.97,
-    "cs": 0.96, "projects": 0.55, "risk": 0.95, "engagement": 0.95,
 }  # fmt: skip
 
 
@@ -31,16 +27,18 @@ class World:
     """Everything the sources are drawn from.
 
     `source_ids` has each kind's ids of all accounts; `is_known` which accounts that kind's system has, of shape
-    (accounts,).
+    (accounts,). `is_self_hosted`: the product runs at the customer, who sends roll-ups of its use alone.
     """
 
     seed: int
+    profile: Profile
     accounts: Accounts
     stories: Stories
     state: LatentState
     contracts: Contracts
     source_ids: dict[SourceKind, pa.Array]
     is_known: dict[SourceKind, np.ndarray]
+    is_self_hosted: np.ndarray
 
     @property
     def count(self) -> int:
@@ -54,6 +52,12 @@ class World:
     def account_ids(self, kind: SourceKind, account: np.ndarray) -> pa.Array:
         """The ids that kind's system has for those accounts."""
         return self.source_ids[kind].take(pa.array(account))
+
+    def new_workspace(self, account: np.ndarray) -> pa.Array:
+        """The usage system's ids of the second workspaces that moved accounts get; null for the others."""
+        has_one = self.stories.accounts_in("planned_migration")
+        number = self.count + np.cumsum(has_one)
+        return pick(ids(ID_PREFIX["usage"], number, 5), np.where(has_one[account], account, -1))
 
     def happenings(self, rng: np.random.Generator, rate: np.ndarray, kind: SourceKind) -> tuple[np.ndarray, np.ndarray]:
         """Draw events: `rate` of them per live account and week that the kind's system knows.
@@ -74,22 +78,28 @@ class World:
 
     def in_contract(self, account: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Whether each account was a customer at each moment."""
-        return (at >= self.accounts.started_at[account]) & ~(at >= self.contracts.ended_at[account])
+        contracts = self.contracts
+        stays = (at >= self.accounts.started_at[account]) & ~(at >= contracts.ended_at[account])
+        return stays | (at >= contracts.returned_at[account])
 
 
-def simulate_world(seed: int, customers: int) -> World:
-    """Draw accounts, stories, latent state and contracts; the same arguments give the same world."""
+def simulate_world(seed: int, customers: int, profile: Profile = SOFTWARE) -> World:
+    """Draw accounts, stories, latent state and contracts; the same arguments give the same world.
+
+    Which systems know an account, and how its product is hosted, is drawn before the stories and without regard to
+    them, so that a gap says nothing; a story is told only where the systems that would show it know the account.
+    """
     accounts = make_accounts(seed, customers)
-    stories = plant_stories(seed, accounts)
-    state = simulate_state(seed, accounts, stories)
-    contracts = simulate_contracts(seed, accounts, state, stories)
     rng = random_stream(seed, "systems", accounts.count)
     source_ids = {kind: ids(ID_PREFIX[kind], rng.permutation(accounts.count) + 1, 5) for kind in SOURCE_KINDS}
-    is_known = {kind: rng.random(accounts.count) < KNOWN_SHARE[kind] for kind in SOURCE_KINDS}
-    # What a story shows must be seen by the systems it shows in.
-    told = stories.kind >= 0
-    for kind in ("support", "survey", "usage", "cs", "engagement", "risk"):
-        is_known[kind] |= told
-    joins = accounts.started_at >= week_start(0)
-    is_known["projects"] |= joins | stories.accounts_in("delivery_slip") | stories.accounts_in("planned_migration")
-    return World(seed, accounts, stories, state, contracts, source_ids, is_known)
+    is_known = {kind: rng.random(accounts.count) < profile.known_share[kind] for kind in SOURCE_KINDS}
+    is_self_hosted = rng.random(accounts.count) < profile.self_hosted_share
+    sees_events = {**is_known, "usage": is_known["usage"] & ~is_self_hosted}
+    stories = plant_stories(seed, accounts, sees_events, profile.has_product)
+    state = simulate_state(seed, accounts, stories)
+    contracts = simulate_contracts(seed, accounts, state, stories)
+    # Who joins, who slips and who is moved to another workspace has a project.
+    is_known["projects"] |= accounts.started_at >= week_start(0)
+    for story in ("delivery_slip", "agreed_delay", "planned_migration", "rollout_questions"):
+        is_known["projects"] |= stories.accounts_in(story)
+    return World(seed, profile, accounts, stories, state, contracts, source_ids, is_known, is_self_hosted)
