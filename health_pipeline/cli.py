@@ -7,7 +7,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -45,12 +45,16 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why. It is recorded
 def demo(
     accounts: Annotated[int, typer.Option(min=20, help="How many accounts the demo company has had.")] = 400,
     seed: Annotated[int, typer.Option(help="The seed it is simulated from.")] = 7,
+    company: Annotated[
+        Literal["software", "services"],
+        typer.Option(help="What it sells; services have no product use, and a policy of their own."),
+    ] = "software",
 ) -> None:
     """Run the whole review on the demo company: a year of weeks, three quarters of segments, a report."""
     from health_pipeline.orchestration.demo import run_demo  # noqa: PLC0415
 
     with failing_in_one_sentence(out), show_progress(out):
-        for line in run_demo(Settings(), seed, accounts):
+        for line in run_demo(Settings(), seed, accounts, company):
             out.print(line)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
+from typing import Literal
 
 import dagster as dg
 import yaml
@@ -15,17 +16,21 @@ from health_pipeline.observability.logs import get_logger
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.run import run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
+from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.segmentation.adoption import adopt_model, newest_published_week
 from health_pipeline.segmentation.registry import adoptions, review_due_at
 from health_pipeline.settings import Settings
 
 NEWEST_WEEK = Week(date(2026, 11, 9))
 QUARTERS = (date(2026, 1, 1), date(2026, 4, 1), date(2026, 7, 1))
+DemoKind = Literal["software", "services"]
 logger = get_logger("demo")
 
 
-def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
+def run_demo(settings: Settings, seed: int, accounts: int, kind: DemoKind = "software") -> Iterator[str]:
     """Publish every week of the demo's year and adopt a segment model after each quarter; then say where it is.
+
+    A services company is reviewed by the policy for professional services, unless `HEALTH_POLICY` names another.
 
     A demo that was killed goes on where it stopped: what is published is not run again, but for a newest week whose
     plan or report is not there yet.
@@ -35,7 +40,9 @@ def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
     ValueError
         If this state folder belongs to other sources, or the policy's calendar is not the demo's.
     """
-    configure_sources(settings, seed, accounts)
+    is_own_policy = settings.policy is not None
+    settings = reviewed_by(settings, kind)
+    configure_sources(settings, seed, accounts, kind)
     company = load_company(settings.policy).model
     definitions = build_definitions(settings)
     first = Week(company.first_week)
@@ -52,12 +59,23 @@ def run_demo(settings: Settings, seed: int, accounts: int) -> Iterator[str]:
         if number < len(quarters):
             _review_and_adopt(settings, quarters[number], definitions)
     yield from where_things_are(settings)
+    if settings.policy is not None and not is_own_policy:
+        yield f"Policy     export HEALTH_POLICY={settings.policy}, before any other command on this state folder"
 
 
-def configure_sources(settings: Settings, seed: int, accounts: int) -> None:
+def reviewed_by(settings: Settings, kind: DemoKind) -> Settings:
+    """The settings with the policy that fits that kind of company, where none is named."""
+    if kind == "services" and settings.policy is None:
+        return settings.model_copy(update={"policy": BUILT_IN / "professional_services"})
+    return settings
+
+
+def configure_sources(settings: Settings, seed: int, accounts: int, kind: DemoKind = "software") -> None:
     """Write `sources.yaml`, or make sure that the one there is this demo's."""
     path = settings.home / "sources.yaml"
-    wanted = {"demo": {"seed": seed, "accounts": accounts}}
+    wanted: dict[str, dict[str, int | str]] = {"demo": {"seed": seed, "accounts": accounts}}
+    if kind != "software":
+        wanted["demo"]["company"] = kind
     if path.exists():
         there = yaml.safe_load(path.read_text(encoding="utf-8"))
         if there != wanted:

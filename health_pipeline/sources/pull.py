@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from health_pipeline.contract.landing import SOURCE_KINDS, SourceKind
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import CompanyPolicy
+from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.settings import Settings
 from health_pipeline.sources.examination import naive_utc
 from health_pipeline.sources.landing import Extract, Landing, LoadResult, QuarantinedLoad
@@ -28,10 +29,11 @@ class SourcesError(ValueError):
 
 
 class DemoSource(BaseModel):
-    """The demo company: its seed, how many accounts it has, how much they use the product."""
+    """The demo company: its kind, its seed, how many accounts it has, how much they use the product."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    company: Literal["software", "services"] = "software"
     seed: int = 7
     accounts: int = Field(default=400, ge=1)
     events_per_account_week: float = Field(default=20.0, gt=0)
@@ -47,6 +49,10 @@ class SourcesFile(BaseModel):
 
 class PulledSource(Protocol):
     """Anything that delivers numbered loads at known times, one extract per source system."""
+
+    @property
+    def source_kinds(self) -> tuple[SourceKind, ...]:
+        """The kinds of source system it has."""
 
     @property
     def load_times(self) -> tuple[datetime, ...]:
@@ -114,7 +120,7 @@ def pull(settings: Settings, company: CompanyPolicy, through: datetime) -> PullR
     """
     landing = Landing(settings.landing, settings.quarantine, settings.duckdb_memory_limit)
     results: list[LoadResult] = []
-    for source in _sources(read_sources(settings.home / "sources.yaml")):
+    for source in _sources(read_sources(settings.home / "sources.yaml"), company):
         results += pull_source(landing, source, company, through)
     return _report(landing, company, naive_utc(through), results)
 
@@ -133,7 +139,7 @@ def pull_source(landing: Landing, source: PulledSource, company: CompanyPolicy, 
         if begins_at > through:
             break
         due: dict[SourceKind, datetime] = {}
-        for kind in SOURCE_KINDS:
+        for kind in source.source_kinds:
             loaded_at = source.loaded_at(load, kind)
             if (kind, naive_utc(loaded_at)) in waiting:
                 stopped.add(kind)
@@ -178,13 +184,18 @@ def read_sources(path: Path) -> SourcesFile:
         raise SourcesError(f"{path}: {validation_sentence(error)}") from error
 
 
-def _sources(configured: SourcesFile) -> Iterator[PulledSource]:
+def _sources(configured: SourcesFile, company: CompanyPolicy) -> Iterator[PulledSource]:
     if configured.demo is not None:
+        if configured.demo.company == "services" and "usage" not in company.not_applicable_domains:
+            raise SourcesError(
+                "sources.yaml names the demo's services company, which has no product use, and the policy wants it "
+                f"measured; set HEALTH_POLICY={BUILT_IN / 'professional_services'}."
+            )
         # the simulation is not imported where only files are loaded
         from health_pipeline.sources.demo import DemoCompany  # noqa: PLC0415
 
         demo = configured.demo
-        yield DemoCompany(demo.seed, demo.accounts, demo.events_per_account_week)
+        yield DemoCompany(demo.seed, demo.accounts, demo.events_per_account_week, demo.company)
 
 
 def _report(landing: Landing, company: CompanyPolicy, through: datetime, results: list[LoadResult]) -> PullReport:

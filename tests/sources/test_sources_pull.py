@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.settings import Settings
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.landing import Landing
@@ -18,6 +19,8 @@ MINUTES = {"billing": 30, "support": 10}
 
 class Deliveries:
     """A billing system and a desk that deliver as many rows as told, load by load."""
+
+    source_kinds = SOURCE_KINDS
 
     def __init__(self, rows: list[int], bad_from: int | None = None) -> None:
         self.rows = rows
@@ -146,7 +149,7 @@ def test_a_required_source_that_is_held_up_blocks_and_an_optional_one_warns(tmp_
 
 def test_the_demo_company_lands_and_a_second_pull_is_a_no_op(tmp_path, company):
     settings = Settings(home=tmp_path)
-    (tmp_path / "sources.yaml").write_text("demo: {seed: 7, accounts: 30}\n")
+    (tmp_path / "sources.yaml").write_text("demo: {seed: 7, accounts: 80}\n")
     through = datetime(2025, 12, 1, 6, tzinfo=UTC)
 
     report = pull(settings, company, through)
