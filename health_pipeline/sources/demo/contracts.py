@@ -135,7 +135,7 @@ def _payment_trouble(
     trouble = state.trouble()[np.arange(count), np.clip(start_week + 8, 0, WEEKS - 1)]
     never_pays = in_trouble & (rng.random(count) < 1 / (1 + np.exp(-0.6 * (trouble - 3.6))))
     cancelled_at = np.where(never_pays, past_due_at + days(rng.uniform(75, 100, count)), NEVER)
-    wait = np.where(changes_bank, rng.uniform(32, 44, count), rng.uniform(60, 90, count))
+    wait = np.where(changes_bank, rng.uniform(48, 60, count), rng.uniform(60, 90, count))
     settled_at = np.where(never_pays, NEVER, past_due_at + days(wait))
     return past_due_at, settled_at, cancelled_at
 

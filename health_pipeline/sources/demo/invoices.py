@@ -87,7 +87,7 @@ def draw_invoices(world: World) -> Invoices:
     total = np.round(price, 2)
     week = np.clip(week_index(issued_at), 0, WEEKS - 1)
     pressure = world.state.price_pressure[account, week]
-    wait = rng.lognormal(np.log(17), 0.55, size) * np.exp(1.6 * (pressure - 0.35))
+    wait = rng.lognormal(np.log(20), 0.58, size) * np.exp(1.6 * (pressure - 0.35))
     # Cards are charged on the day; transfers come in when they come in.
     pays_by_card = accounts.is_monthly[account] & (rng.random(size) < 0.75)
     fails = pays_by_card & (rng.random(size) < 0.03 + 0.08 * np.clip(pressure - 0.3, 0, 1))

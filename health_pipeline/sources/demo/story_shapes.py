@@ -137,7 +137,7 @@ SHAPES: tuple[StoryShape, ...] = (
         needs=("support", "cs"),
         timing="under_review",
     ),
-    StoryShape("bank_change", "lookalike", 9, resembles="payment_trouble", needs=("cs",), timing="under_review"),
+    StoryShape("bank_change", "lookalike", 12, resembles="payment_trouble", needs=("cs",), timing="under_review"),
     StoryShape(
         "competitive_renewal_won", "lookalike", 16, resembles="competitor_evaluation", needs=("cs",)
     ),

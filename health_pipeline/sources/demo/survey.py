@@ -33,7 +33,7 @@ def survey_deliveries(world: World, people: People) -> list[Deliveries]:
     answers &= people.is_there(contact, sent_at) & world.in_contract(account, responded_at) & (responded_at < END)
     mood = 0.5 * state.value[account, week] + 0.3 * state.quality[account, week] + 0.2 * sponsorship
     mood = mood - 0.1 * (state.price_pressure[account, week] - 0.35)
-    score = np.clip(np.round(7.9 + 15 * (mood - 0.65) + rng.normal(0, 1.5, len(account))), 0, 10)
+    score = np.clip(np.round(8.3 + 15 * (mood - 0.65) + rng.normal(0, 1.5, len(account))), 0, 10)
     group = np.where(score <= 6, 0, np.where(score <= 8, 1, 2))
     comment = np.where(rng.random(len(account)) < 0.5, group * 3 + rng.integers(0, 3, len(account)), -1)
     kept = np.flatnonzero(answers)
