@@ -137,6 +137,21 @@ def test_a_rate_over_nothing_is_null(built):
     assert built.row("active", WEEK)["urgent_high_share_91d"] == 1.0
 
 
+def test_what_the_crm_does_not_send_is_not_no(built):
+    row = built.row("active", WEEK)
+    # contacts are sent and empty, opportunities are not sent, no account record says who owns it or what is above it
+    assert (row["has_active_champion"], row["has_open_renewal_opportunity"], row["renewal_stage"]) == (
+        False,
+        None,
+        None,
+    )
+    assert (row["owner_changes_365d"], row["reopen_rate_91d"]) == (None, None)
+    assert (row["parent_account_id"], row["ultimate_parent_account_id"], row["child_accounts"]) == (None, None, None)
+    rolled_up = {name: value for name, value in row.items() if "_rolled_up" in name}
+    assert len(rolled_up) == 8
+    assert set(rolled_up.values()) == {None}
+
+
 def test_use_that_does_not_say_by_whom_or_of_what_is_not_use_by_nobody(built):
     nameless, rolled_up = built.row("nameless", WEEK), built.row("rolled up", WEEK)
     assert (nameless["active_users_28d"], nameless["license_utilisation"], nameless["stickiness"]) == (None, None, None)
