@@ -377,6 +377,28 @@ def doctor(
 
 
 @app.command()
+def validate(
+    features: Annotated[
+        Path | None, typer.Option(help="Parquet of account_features_weekly; without: the published mart.")
+    ] = None,
+    outcomes: Annotated[Path | None, typer.Option(help="Parquet of account_outcomes_weekly, with --features.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the page; without: HEALTH_HOME/reports.")] = None,
+) -> None:
+    """Hold the scores against what happened after: a page, every figure as CSV, learnt weights to compare with."""
+    from health_pipeline.reporting.validation import validate as hold_against_outcomes  # noqa: PLC0415
+
+    with failing_in_one_sentence(out), show_progress(out):
+        report = hold_against_outcomes(Settings(), output, features, outcomes)
+        out.print(f"[bold]{report.verdict.headline}[/bold]")
+        for label, sentence in report.verdict.statements:
+            out.print(f"{label + ':':<22} {sentence}", markup=False)
+        out.print(f"Page       {report.page}")
+        out.print(f"Figures    {report.figures}")
+        if report.challenger is not None:
+            out.print(f"Challenger {report.challenger}")
+
+
+@app.command()
 def dictionary(
     check: Annotated[bool, typer.Option("--check", help="Only say whether the file is up to date.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The two jobs: the weekly health review and the quarterly segmentation review."""
+"""The jobs: the weekly health review, the quarterly segmentation review, and a small one that validates the score."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 WEEKLY_JOB = "weekly_health_review"
 QUARTERLY_JOB = "quarterly_segmentation_review"
+VALIDATION_JOB = "validate_score"
 
 
 def build_job(
-    name: str, description: str, assets: Sequence[dg.AssetsDefinition], partitions: dg.PartitionsDefinition
+    name: str,
+    description: str,
+    assets: Sequence[dg.AssetsDefinition],
+    partitions: dg.PartitionsDefinition | None = None,
 ) -> UnresolvedAssetJobDefinition:
     """A job over those assets and their checks, one process per run: DuckDB has one writer."""
     keys = [key for definition in assets for key in definition.keys]

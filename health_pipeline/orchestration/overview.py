@@ -19,6 +19,7 @@ from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.segmentation import load_segmentation
+from health_pipeline.policy.validation import load_validation
 from health_pipeline.publication.releases import current_release, list_releases
 from health_pipeline.quality.incidents import find_incident, incident_events, list_incidents
 from health_pipeline.settings import Settings
@@ -85,6 +86,7 @@ _LOADERS: tuple[Callable[[Path | None], Document[Any]], ...] = (
     load_company,
     load_health_score,
     load_segmentation,
+    load_validation,
     load_playbooks,
     load_capacity,
     load_defect_themes,

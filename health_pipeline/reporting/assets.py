@@ -1,4 +1,4 @@
-"""Dagster asset of the reporting room: the weekly report of the published release."""
+"""Dagster assets of the reporting room: the weekly report of the published release, the validation of its score."""
 
 import dagster as dg
 
@@ -9,6 +9,7 @@ from health_pipeline.policy.company import load_company
 from health_pipeline.quality.incidents import Incident, list_incidents
 from health_pipeline.reporting.charts import TIERS, tier_plot_markdown
 from health_pipeline.reporting.release_data import ReleaseData, read_release
+from health_pipeline.reporting.validation import validate
 from health_pipeline.reporting.verdict import verdict
 from health_pipeline.reporting.weekly import write_weekly_report
 from health_pipeline.settings import Settings
@@ -51,6 +52,41 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         )
 
     return [weekly_report]
+
+
+def build_validation_assets() -> list[dg.AssetsDefinition]:
+    """The validation of the score: in a job of its own, so that the weekly run does not wait for it."""
+
+    @dg.asset(
+        name="score_validation",
+        deps=["release"],
+        group_name="07_report",
+        owners=OWNERS,
+        kinds={"html", "scikitlearn"},
+        required_resource_keys={"settings"},
+        description=(
+            "One page per validation: published scores held against what happened in the 13 weeks after, with "
+            "intervals, and a challenger's weights. Reads the published release alone; only a person adopts weights."
+        ),
+    )
+    def score_validation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        settings = context.resources.settings
+        report = validate(settings)
+        statements = [f"- **{label}**: {sentence}" for label, sentence in report.verdict.statements]
+        return dg.MaterializeResult(
+            metadata={
+                "in one sentence": f"{report.verdict.headline} {report.by_construction}".strip(),
+                "what was found": dg.MetadataValue.md("\n".join(statements)),
+                "page (open this file)": dg.MetadataValue.path(report.page),
+                "every figure (CSV)": dg.MetadataValue.path(report.figures),
+                "challenger": str(report.challenger or "none: too few customers left"),
+                "release": current_release(settings) or "none",
+                # Numbers, so that the UI plots them over the validations.
+                **report.numbers,
+            }
+        )
+
+    return [score_validation]
 
 
 def open_incidents(settings: Settings) -> list[Incident]:

@@ -29,7 +29,7 @@ from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.reporting.verdict import revenue_of, verdict
 from health_pipeline.settings import Settings
 
-_STYLE = Path(__file__).with_name("report.css")
+STYLE = Path(__file__).with_name("report.css")
 # Signs that tell tiers apart without colour.
 TIER_SIGNS = {"at_risk": "▼", "watch": "◆", "healthy": "●", "expansion_ready": "▲", "not_scored": "○"}
 
@@ -58,8 +58,8 @@ def write_weekly_report(
     data = read_release(release_folder)
     text = render_weekly_report(data, load_company(settings.policy).model, incidents)
     path = settings.reports / f"weekly-{data.week}.html"
-    _write_whole(path, text)
-    _write_whole(settings.reports / "latest.html", text)
+    write_whole(path, text)
+    write_whole(settings.reports / "latest.html", text)
     return path
 
 
@@ -75,7 +75,7 @@ def render_weekly_report(
         lstrip_blocks=True,
     )
     return environment.get_template("weekly.html.j2").render(
-        style=Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704  our own stylesheet
+        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704  our own stylesheet
         signs=TIER_SIGNS,
         tier_words=TIER_WORDS,
         **_content(data, company, incidents),
@@ -189,7 +189,7 @@ def _chart(
     return {"key": key, "title": title, "drawing": drawing, "table": Table(title, columns, rows), "legend": legend}
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Replace the file in one step: a reader sees the old report or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

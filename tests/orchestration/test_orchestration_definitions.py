@@ -64,7 +64,7 @@ def checks(definitions) -> dict[str, dg.AssetCheckSpec]:
 
 def test_the_code_location_loads_and_every_job_resolves(definitions):
     dg.Definitions.validate_loadable(definitions)
-    jobs = {"weekly_health_review", "quarterly_segmentation_review"}
+    jobs = {"weekly_health_review", "quarterly_segmentation_review", "validate_score"}
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == jobs
     for job in jobs:
         assert definitions.resolve_job_def(job).description

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -24,6 +25,9 @@ from health_pipeline.policy.health_score import Measure, load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.reporting.weekly import write_weekly_report
 from health_pipeline.settings import Settings
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "scoring")]
 
 RELEASE = "r000012-20261116T064031-9c1185a5"
 NEWEST = Week(date(2026, 11, 9))

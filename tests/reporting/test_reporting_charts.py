@@ -30,7 +30,7 @@ from health_pipeline.reporting.charts import (
     tier_trend,
 )
 from health_pipeline.reporting.dictionary import data_dictionary
-from health_pipeline.reporting.weekly import _STYLE
+from health_pipeline.reporting.weekly import STYLE
 
 WEEKS = [date(2026, 5, 18) + timedelta(weeks=number) for number in range(26)]
 
@@ -91,7 +91,7 @@ def lab(linear):
 
 def palettes():
     """Tier colours of the stylesheet: light, dark, print."""
-    style = _STYLE.read_text()
+    style = STYLE.read_text()
     found = [
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block)) for block in re.findall(r":root \{([^}]+)\}", style)
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import HealthScorePolicy, load_health_score
 from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, score_weeks
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 FIRST = Week(date(2026, 8, 10))
 

@@ -241,12 +241,18 @@ def test_interval_from_accounts_covers_and_from_rows_does_not():
 def test_calibration_counts_an_event_once_and_says_whether_rates_fall():
     weeks = list(range(100, 126))
     rows = [
-        {"account_id": f"{tier}-{n}", "week_number": week, "tier": tier, "churned": float(n < left)}
+        {
+            "account_id": f"{tier}-{n}",
+            "week_number": week,
+            "tier": tier,
+            "has_notice": False,
+            "churned": float(n < left),
+        }
         for tier, left in (("at_risk", 12), ("watch", 5), ("healthy", 1))
         for n in range(30)
         for week in weeks
     ]
-    rows.append({"account_id": "x", "week_number": 125, "tier": "not_scored", "churned": 1.0})
+    rows.append({"account_id": "x", "week_number": 125, "tier": "not_scored", "has_notice": False, "churned": 1.0})
     found = calibration_by_tier(pd.DataFrame(rows), "churned", falls=True, minimum_readings=20, confidence=0.95)
     by_tier = found.tiers.set_index("tier")
     # Weeks 125 and 112 of 26: each account twice, not 26 times.
@@ -260,3 +266,22 @@ def test_calibration_counts_an_event_once_and_says_whether_rates_fall():
     assert calibration_by_tier(upside_down, "churned", **arguments).is_monotone is False
     one_tier = pd.DataFrame(rows[:50])
     assert calibration_by_tier(one_tier, "churned", **arguments).is_monotone is None
+
+
+def test_calibration_shows_what_is_at_risk_without_a_notice():
+    rows = pd.DataFrame(
+        {
+            "account_id": [f"a{n}" for n in range(60)],
+            "week_number": 100,
+            "tier": ["at_risk"] * 40 + ["healthy"] * 20,
+            "has_notice": [True] * 10 + [False] * 50,
+            "churned": [1.0] * 10 + [0.0] * 27 + [1.0] * 3 + [0.0] * 20,
+        }
+    )
+    found = calibration_by_tier(rows, "churned", falls=True, minimum_readings=20, confidence=0.95)
+    assert found.tiers.set_index("tier").loc["at_risk", ["readings", "events"]].tolist() == [40, 13]
+    assert found.without_notice["rate"] == 3 / 30
+    nobody = calibration_by_tier(
+        rows.assign(has_notice=False), "churned", falls=True, minimum_readings=20, confidence=0.95
+    )
+    assert nobody.without_notice is None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from health_pipeline.scoring.validation.intervals import wilson
+from health_pipeline.scoring.validation.intervals import Interval, wilson
 from health_pipeline.scoring.validation.readings import one_per_label
 
 # From bad to good; not_scored stands apart: it is no statement about health.
@@ -23,11 +24,13 @@ class Calibration:
     ----------
     tiers : DataFrame, a row per tier that has readings: tier, readings, events, rate, low, high; the figures are NaN
         where there are too few readings
+    without_notice : the row of at_risk once more, without readings that a decisive fact put there; None where none did
     is_monotone : the rates of the three bands fall from bad to good (for expansion they rise); None where a band
         has too few readings to say
     """
 
     tiers: pd.DataFrame
+    without_notice: dict[str, Any] | None
     is_monotone: bool | None
 
 
@@ -41,25 +44,27 @@ def calibration_by_tier(
 
     Parameters
     ----------
-    rows : DataFrame of account_id, week_number, tier and the outcome (1, 0; NaN rows are left out)
+    rows : DataFrame of account_id, week_number, tier, has_notice and the outcome (1, 0; NaN rows are left out)
     falls : the rate should fall from at_risk to healthy; for growth it should rise
     minimum_readings : tiers with fewer readings have no figure
     """
     apart = one_per_label(rows)
     apart = apart[apart[outcome].notna()]
-    found = []
-    for tier in SHOWN_TIERS:
-        outcomes = apart.loc[apart["tier"] == tier, outcome]
-        if not len(outcomes):
-            continue
+
+    def row(tier: str, outcomes: pd.Series) -> dict[str, Any]:
         readings, events = len(outcomes), int(outcomes.sum())
-        rate = low = high = np.nan
+        interval = Interval(np.nan, np.nan, np.nan)
         if readings >= minimum_readings:
             interval = wilson(events, readings, confidence)
-            rate, low, high = interval.value, interval.low, interval.high
-        found.append((tier, readings, events, rate, low, high))
+        limits = {"rate": interval.value, "low": interval.low, "high": interval.high}
+        return {"tier": tier, "readings": readings, "events": events, **limits}
+
+    present = [tier for tier in SHOWN_TIERS if (apart["tier"] == tier).any()]
+    found = [row(tier, apart.loc[apart["tier"] == tier, outcome]) for tier in present]
     tiers = pd.DataFrame(found, columns=["tier", "readings", "events", "rate", "low", "high"])
-    return Calibration(tiers, _is_monotone(tiers, falls=falls))
+    at_risk, has_notice = apart["tier"] == "at_risk", apart["has_notice"].astype(bool)
+    without = row("at_risk", apart.loc[at_risk & ~has_notice, outcome]) if has_notice.any() else None
+    return Calibration(tiers, without, _is_monotone(tiers, falls=falls))
 
 
 def _is_monotone(tiers: pd.DataFrame, *, falls: bool) -> bool | None:
