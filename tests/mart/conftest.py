@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from health_pipeline.mart.warehouse import read_mart
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.settings import Settings
 from health_pipeline.sources.records import MANIFEST_SCHEMA
+
+sys.path.insert(0, str(Path(__file__).parent / "reference"))
 
 IDENTITY_SCHEMAS = {
     "identity_account": pa.schema(
@@ -306,3 +309,13 @@ def new_company(tmp_path_factory):
         return HandMadeCompany(tmp_path_factory.mktemp("landing"))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The models for the random company's weeks and policy, compiled once; see reference/reference_compiled.py."""
+    from reference_company import POLICY, WEEKS
+    from reference_compiled import CompiledMart, compile_models
+
+    home = tmp_path_factory.mktemp("compiled") / "home"
+    return CompiledMart(compile_models(home, POLICY, WEEKS, environment), IDENTITY_SCHEMAS)
