@@ -28,7 +28,7 @@ from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.publication.releases import current_release, list_releases
 from health_pipeline.segmentation.adoption import adopt_model
 from health_pipeline.segmentation.registry import adoptions
-from health_pipeline.settings import Settings
+from health_pipeline.settings import REPOSITORY, Settings
 from health_pipeline.sources.landing import Landing
 
 LAST = Week(date(2026, 3, 30))
@@ -239,3 +239,24 @@ def test_the_plan_is_emitted_and_the_report_is_written(reviewed):
     assert unowned == sorted(unowned, reverse=True)
     report = (reviewed.reports / f"weekly-{LAST}.html").read_text()
     assert release in report
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(reviewed, monkeypatch):
+    monkeypatch.setenv("HEALTH_HOME", str(reviewed.home))
+    notebook = json.loads((REPOSITORY / "notebooks" / "first_look.ipynb").read_text(encoding="utf-8"))
+    assert all(not cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    names: dict[str, object] = {}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"first_look.ipynb cell {number}", "exec"), names)
+    release = current_release(reviewed)
+    accounts = len(read_published(reviewed, "account_health_current"))
+    assert names["explained"]["contribution"].sum() == pytest.approx(names["score"], abs=1e-9)
+    assert names["tiers"].query("week == @names['tiers'].week.max()")["accounts"].sum() == accounts
+    published = read_published(reviewed, "account_health_weekly", [release.published_weeks[-1]]).to_pandas()
+    scored = names["moved"].merge(published, on="account_id")
+    # the scorer called on a data frame gives what was published
+    assert scored["before"].to_numpy() == pytest.approx(scored["score"].to_numpy(dtype=float), nan_ok=True)
+    assert scored["change"].abs().max() > 0.1
+    # thirteen weeks are too few for an outcome
+    assert not len(names["figures"])

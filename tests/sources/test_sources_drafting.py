@@ -15,12 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vendor_exports import write_csv
 
-from health_pipeline.contract.landing import landing_tables
+from health_pipeline.contract.landing import SOURCE_KINDS, landing_tables
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.settings import Settings
 from health_pipeline.sources.drafting.command import draft_mapping, write_mapping
 from health_pipeline.sources.drafting.document import scalar
 from health_pipeline.sources.drafting.headers import read_header
+from health_pipeline.sources.drafting.knowledge import table_words
 from health_pipeline.sources.drafting.plan import Options
 from health_pipeline.sources.files import load_files
 from health_pipeline.sources.landing import Landing
@@ -414,3 +415,8 @@ def test_the_date_of_customers_is_their_creation_where_no_other_is(tmp_path: Pat
     assert export.rows(
         "select customer_since, source_created_at, available_at from source_account order by 1 limit 1"
     ) == [(date(2024, 5, 1), datetime(2024, 5, 1), datetime(2024, 5, 2))]
+
+
+def test_every_table_of_a_source_can_be_drafted() -> None:
+    sources = {name for name, table in landing_tables().items() if set(table.kinds) & set(SOURCE_KINDS)}
+    assert table_words().keys() == sources

@@ -50,7 +50,7 @@ class TableMatch:
 
 def rank_tables(file: FileProfile) -> list[TableMatch]:
     """Every landing table with its score for a file, the best first."""
-    found = [match_table(file, table) for table in landing_tables().values()]
+    found = [match_table(file, landing_tables()[name]) for name in table_words()]
     return sorted(found, key=lambda match: (-match.score, match.table.name))
 
 
