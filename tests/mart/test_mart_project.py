@@ -196,4 +196,5 @@ def test_the_unit_tests_pass_on_an_empty_warehouse(tmp_path, manifest):
     result = run_dbt(settings, ["build"], {})
     unit_tests = [name for name in result.statuses if name.startswith("unit_test.")]
     assert len(unit_tests) == len(manifest["unit_tests"]) >= 41
-    assert set(result.statuses.values()) <= {"success", "pass"}
+    done = {name: status for name, status in result.statuses.items() if not name.startswith("exposure.")}
+    assert set(done.values()) <= {"success", "pass"}
