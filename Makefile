@@ -6,8 +6,9 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
+SCALE ?= small
 
-.PHONY: help install review dev test test-long lint lock dictionary clean
+.PHONY: help install review dev test test-long lint bench lock dictionary clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -42,6 +43,9 @@ test: lint  ## Linters and tests
 
 test-long: install  ## The long tests
 	.venv/bin/python -m pytest -m long
+
+bench: install  ## Measure the review at SCALE=small, medium or large; writes docs/benchmarks.md
+	@.venv/bin/python -m benchmarks --scale $(SCALE)
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate --no-emit-index-url --all-extras pyproject.toml -o requirements.lock

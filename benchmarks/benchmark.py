@@ -1,0 +1,118 @@
+"""The order of a benchmark: land, publish the past, measure a next week, go on, and compare the usage features."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import yaml
+
+from benchmarks.reviews import RunFigures, land, review, segment
+from benchmarks.scales import FIRST_WEEK, HISTORY_WEEKS, Scale
+from benchmarks.usage_comparison import MODELS, Comparison, UsageComparison
+from health_pipeline.contract.clocks import Quarter, Week, quarter_of
+from health_pipeline.policy.company import CompanyPolicy, load_company
+from health_pipeline.settings import REPOSITORY, Settings
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class NextWeek:
+    """The review of one week, with one new load of each system, on top of that many published weeks."""
+
+    published_before: int
+    run: RunFigures
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything a benchmark found out.
+
+    `first_build` compares the first build of all history with the yardsticks on all files; `next_week` the newest
+    week's incremental build with the yardsticks, which have to read all files too: first and last use may be anywhere.
+    """
+
+    scale: Scale
+    accounts: int
+    events: int
+    runs: tuple[RunFigures, ...]
+    next_weeks: tuple[NextWeek, ...]
+    first_build: Comparison
+    next_week: Comparison
+
+
+def prepare(scale: Scale, folder: Path) -> tuple[Settings, CompanyPolicy]:
+    """An empty state folder for the scale: its sources, and the built-in policy with an earlier first week."""
+    shutil.rmtree(folder, ignore_errors=True)
+    policy, home = folder / "policy", folder / "home"
+    policy.mkdir(parents=True)
+    home.mkdir()
+    built_in = REPOSITORY / "health_pipeline" / "policy" / "documents" / "company.yaml"
+    company = yaml.safe_load(built_in.read_text(encoding="utf-8"))
+    company["first_week"] = FIRST_WEEK
+    (policy / "company.yaml").write_text(yaml.safe_dump(company), encoding="utf-8")
+    demo = {"seed": SEED, "accounts": scale.accounts, "events_per_account_week": scale.events_per_account_week}
+    (home / "sources.yaml").write_text(yaml.safe_dump({"demo": demo}), encoding="utf-8")
+    settings = Settings(home=home, policy=policy)
+    return settings, load_company(settings.policy).model
+
+
+def run_benchmark(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Figures:
+    """Measure one scale in a folder of its own, which is emptied first.
+
+    Parameters
+    ----------
+    tell : called with a line of progress after each run
+
+    Raises
+    ------
+    BenchmarkRunError
+        If a run of the pipeline fails.
+    UnequalFeaturesError
+        If a yardstick does not give what the models give.
+    """
+    settings, company = prepare(scale, folder)
+    runs: list[RunFigures] = []
+
+    def note(run: RunFigures) -> RunFigures:
+        runs.append(run)
+        tell(f"{run.whole.seconds:7.1f} s  {run.whole.peak_bytes / 2**30:5.2f} GiB  {run.label}")
+        return run
+
+    first_load_day = FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS)
+    note(land(settings, f"{first_load_day}T06:00"))
+    first = Week(FIRST_WEEK + timedelta(weeks=scale.first_reviewed))
+    published, next_weeks = 0, []
+    for target in scale.published_before:
+        while published < target:
+            count = min(scale.weeks_per_run, target - published)
+            weeks = [first.shift(published + number) for number in range(count)]
+            note(review(settings, weeks, f"past weeks {published + 1} to {published + count}", MODELS))
+            published += count
+        if not next_weeks:
+            note(segment(settings, str(newest_reviewed_quarter(first.shift(published - 1), company))))
+        run = review(settings, [first.shift(published)], f"next week, {published} published before", MODELS)
+        next_weeks.append(NextWeek(published, note(run)))
+        published += 1
+    ways = ("bare", "pandas") if scale.with_pandas else ("bare",)
+    comparison = UsageComparison(settings, company, folder / "comparison")
+    comparison.take_newest_run()
+    newest = comparison.compare(scale.repeats, ways)
+    tell("          the newest week's usage features are equal")
+    comparison.give_weeks([first.shift(number) for number in range(published)])
+    everything = comparison.compare(scale.repeats, ("models", *ways))
+    tell("          the usage features of all weeks are equal")
+    accounts = round(everything.account_weeks / everything.weeks)
+    return Figures(scale, accounts, everything.events, tuple(runs), tuple(next_weeks), everything, newest)
+
+
+def newest_reviewed_quarter(newest: Week, company: CompanyPolicy) -> Quarter:
+    """The newest quarter whose last week is not after that week."""
+    quarter = quarter_of(newest, company.fiscal_year_start_month)
+    while quarter.last_week > newest:
+        quarter = quarter_of(quarter.weeks[0].shift(-1), company.fiscal_year_start_month)
+    return quarter
