@@ -103,7 +103,7 @@ class UsageComparison:
             for name, query in exports.items():
                 connection.execute(f"copy ({query}) to '{self.folder / name}.parquet'")
         files = {
-            name: [row["path"] for row in self.manifest.to_pylist() if row["table_name"] == table and row["rows"]]
+            name: [row["path"] for row in self.manifest.to_pylist() if row["table_name"] == table]
             for name, table in (("events", "usage_event"), ("daily", "usage_daily"))
         }
         (self.folder / "inputs.json").write_text(json.dumps(files))

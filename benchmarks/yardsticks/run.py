@@ -39,7 +39,7 @@ def run_pandas(folder: Path) -> None:
     files = json.loads((folder / "inputs.json").read_text())
     spine, links, seats = (pd.read_parquet(folder / f"{table}.parquet") for table in ("spine", "links", "seats"))
     for frame in (spine, links, seats):
-        frame["week"] = pd.to_datetime(frame["week"])
+        frame["week"] = pd.to_datetime(frame["week"]).astype("datetime64[us]")
     features = usage_features(
         [Path(file) for file in files["events"]], [Path(file) for file in files["daily"]], spine, links, seats
     )

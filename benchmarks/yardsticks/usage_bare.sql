@@ -152,7 +152,7 @@ days as (
     cross join range(8) as later(weeks)
     inner join links using (source_system, source_instance, source_account_id)
     where links.week = use_week + 7 * later.weeks::integer and from_week <= links.week
-    group by all
+    group by week, account_id, day, is_roll_up
     qualify row_number() over (partition by week, account_id, day order by is_roll_up) = 1
 
 ),
@@ -194,7 +194,7 @@ last_known as (
             max(max(last_at)) over (partition by source_system, source_instance, source_account_id order by from_week) as last_at
         from day_parts
         where events > 0
-        group by all
+        group by source_system, source_instance, source_account_id, from_week
     )
 
 ),

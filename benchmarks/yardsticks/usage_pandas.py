@@ -87,7 +87,7 @@ def _read_events(files: Sequence[Path]) -> pd.DataFrame:
 def _read_daily(files: Sequence[Path]) -> pd.DataFrame:
     rows = pd.concat([pq.read_table(file).to_pandas() for file in files], ignore_index=True)
     daily = _first(rows, [*SOURCE, "usage_date"], ["active_users", "events", "sessions", "features_used"])
-    daily["day"] = pd.to_datetime(daily["usage_date"])
+    daily["day"] = pd.to_datetime(daily["usage_date"]).astype("datetime64[us]")
     daily["use_week"], daily["from_week"] = _from_week(daily["day"], daily["available_at"])
     daily["last_at"] = daily["day"] + DAY - pd.Timedelta(microseconds=1)
     return daily[[*SOURCE, "day", "use_week", "from_week", "events", "active_users", "features_used", "last_at"]]

@@ -6,15 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from health_pipeline.settings import REPOSITORY
 
+pytestmark = pytest.mark.long
+
 STAGES = {
-    "simulate and land", "identity", "dbt: history", "dbt: weekly features", "dbt: marts", "dbt: tests", "score", "plan",
-    "candidate", "audit", "publish", "report",
+    "simulate and land", "identity", "dbt: history", "dbt: weekly features", "dbt: marts", "dbt: tests", "score",
+    "plan", "candidate", "audit", "publish", "report",
 }  # fmt: skip
 
 
