@@ -17,7 +17,7 @@ class Families:
 
     Attributes
     ----------
-    ids : shape (n,), the topmost parent's account id; the account's own where it has no parent
+    ids : shape (n,), the topmost account's id; the account's own where none is known above it
     accounts, scored_accounts : shape (n,), members with a row this week; those of them that have a score
     score : shape (n,), 0 to 100, mean of the scored members by revenue; NaN where none is scored
     lowest_tier : shape (n,), positions in TIERS; NO_TIER where every member is not_scored
@@ -31,7 +31,7 @@ class Families:
 
 
 def roll_up(
-    accounts: Sequence[str], parents: Sequence[str | None], score: Floats, tier: Codes, revenue: Floats
+    accounts: Sequence[str], topmost: Sequence[str | None], score: Floats, tier: Codes, revenue: Floats
 ) -> Families:
     """Roll the accounts of one week up to their families.
 
@@ -41,7 +41,7 @@ def roll_up(
     Parameters
     ----------
     accounts : ids in order, each once
-    parents : parent of each; it need not have a row of its own. A ring of parents ends at its smallest id.
+    topmost : `ultimate_parent_account_id` of each; it need not have a row of its own. None: the account alone.
     score, revenue : shape (n,); NaN where not known
     tier : shape (n,), positions in TIERS, by rule
 
@@ -49,9 +49,8 @@ def roll_up(
     -------
     Families
     """
-    above = {account: parent for account, parent in zip(accounts, parents, strict=True) if parent is not None}
-    roots = [_root(account, above) for account in accounts]
-    ids, family = np.unique(np.array(roots, dtype=object), return_inverse=True)
+    heads = [account if top is None else top for account, top in zip(accounts, topmost, strict=True)]
+    ids, family = np.unique(np.array(heads, dtype=object), return_inverse=True)
     count = len(ids)
     scored = ~np.isnan(score)
     members = np.bincount(family, minlength=count)
@@ -75,13 +74,3 @@ def _means(family: Codes, score: Floats, revenue: Floats, scored: np.ndarray, co
     mean = np.bincount(family[scored], weights=(share * np.nan_to_num(score))[scored], minlength=count)
     # Shares may add up to a rounding error above 1.
     return np.where(weight_total > 0, np.clip(mean, 0.0, 100.0), np.nan)
-
-
-def _root(account: str, above: dict[str, str]) -> str:
-    path = [account]
-    while path[-1] in above:
-        parent = above[path[-1]]
-        if parent in path:
-            return min(path[path.index(parent) :])
-        path.append(parent)
-    return path[-1]

@@ -165,8 +165,8 @@ def _judge_week(run: _Run, week: Week, before: AccountsBefore) -> tuple[_JudgedW
     change = split_change(scorer, judged, score, before.score_of(positions, scorer, judged.scorecards))
     watermelons = watermelon_reasons(scorer, frame, judged, step.state.tier)
     money = np.array(rows["arr_reporting"].to_pylist(), dtype=object)
-    parents = rows["parent_account_id"].to_pylist()
-    families = roll_up(list(frame["account_id"]), parents, score, step.state.tier, as_floats(pd.Series(money)))
+    topmost = rows["ultimate_parent_account_id"].to_pylist()
+    families = roll_up(list(frame["account_id"]), topmost, score, step.state.tier, as_floats(pd.Series(money)))
     done = _JudgedWeek(
         week, rows, positions, judged, is_scored, score, step, families, tiers_before, change, watermelons
     )

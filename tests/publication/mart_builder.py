@@ -13,6 +13,11 @@ from health_pipeline.contract.mart import MartTable, mart_tables
 FIRST_WEEK = Week(date(2026, 10, 5))
 QUARTER = Quarter(date(2026, 7, 1))
 MEASURES = ("goals", "usage")
+UNCHANGED = {
+    **dict.fromkeys(("score_change", "main_driver_change"), 0.0),
+    **{f"change_from_{part}": 0.0 for part in ("code", "policy", "scorecard", "coverage", "data")},
+    "not_split_reason": None,
+}
 DEFAULTS: dict[str, Any] = {
     "text": "x",
     "integer": 1,
@@ -97,6 +102,11 @@ def build_tables(
                     "tier_reason": "score",
                     "previous_tier": tier(account, week.shift(-1)) if week > FIRST_WEEK else None,
                     "pending_tier": None,
+                    "family_id": account,
+                    "family_accounts": 1,
+                    "family_scored_accounts": 1,
+                    "family_score": score(account, week),
+                    "family_lowest_tier": tier(account, week),
                     **dict.fromkeys(
                         ("override_tier", "override_reason", "override_approved_by", "override_expires_at")
                     ),
@@ -113,7 +123,7 @@ def build_tables(
                         "status": "measured",
                     }
                 )
-            rows["score_changes_weekly"].append(own)
+            rows["score_changes_weekly"].append({**own, **UNCHANGED})
             rows["support_load_weekly"].append(own)
             rows["defect_theme_accounts_weekly"].append(own)
             if tier(account, week) == "at_risk":

@@ -68,6 +68,7 @@ def test_a_fault_is_found_and_named_by_ids_only(audited_candidate: Audited, tmp_
     assert {result.check for result in found.critical_failures} == {
         "account_health_weekly.score_range",
         "across_tables.contributions_sum_to_score",
+        "across_tables.family_scores_add_up",
     }
     assert {result.row_ids for result in found.critical_failures} == {
         ((("account_id", "a0001"), ("week", "2026-11-02")),)

@@ -35,6 +35,15 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         "and account_id = 'a0001' and measure = 'measure_00'",
         {"account_id": "a0001", "week": "2026-11-02"},
     ),
+    "change_parts_sum_to_change": (
+        f"update score_changes_weekly set change_from_data = change_from_data + 0.00001 where {NEWEST} "
+        "and account_id = 'a0001'",
+        {"account_id": "a0001", "week": "2026-11-02"},
+    ),
+    "family_scores_add_up": (
+        f"update account_health_weekly set family_id = 'a0000' where {NEWEST} and account_id = 'a0001'",
+        {"account_id": "a0000", "week": "2026-11-02"},
+    ),
     "health_rows_have_features": (
         f"delete from account_features_weekly where {NEWEST} and account_id = 'a0001'",
         {"account_id": "a0001", "week": "2026-11-02"},
@@ -276,6 +285,7 @@ def test_an_all_null_column_is_refused(audited_candidate: Audited, tmp_path: Pat
     assert failed == {
         "account_health_weekly.score_known",
         "account_health_weekly.scored_share",
+        "across_tables.family_scores_add_up",
         "across_tables.scored_has_score",
     }
 
