@@ -326,13 +326,18 @@ def incidents_close(
 
 
 @policy_app.command("check")
-def policy_check() -> None:
-    """Validate every policy document and say which file is used."""
-    from health_pipeline.orchestration.overview import checked_documents  # noqa: PLC0415
+def policy_check(
+    weights: Annotated[bool, typer.Option(help="Show the weights as written and normalised.")] = True,
+) -> None:
+    """Validate every policy document: all errors, which file is used for what, weights in both forms."""
+    from health_pipeline.orchestration.policy_check import check_policy, policy_check_text  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
-        for line in checked_documents(Settings()):
-            out.print(line)
+        checked = check_policy(Settings())
+        for part in policy_check_text(checked, weights):
+            out.print(part)
+        if not checked.is_usable:
+            raise typer.Exit(1)
 
 
 @policy_app.command("what-if")

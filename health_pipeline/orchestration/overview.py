@@ -97,13 +97,3 @@ def document_loaders(settings: Settings) -> list[Callable[[], object]]:
     """Every document people tune, each as a call that reads and validates it."""
     loaders: list[Callable[[], object]] = [partial(loader, settings.policy) for loader in _LOADERS]
     return [*loaders, partial(load_overrides, settings.policy, settings.home)]
-
-
-def checked_documents(settings: Settings) -> Iterator[str]:
-    """Validate every document; one line each."""
-    for loader in _LOADERS:
-        document = loader(settings.policy)
-        yield f"ok  {document.name:<18} {document.hash}  {document.path}"
-    overrides = load_overrides(settings.policy, settings.home)
-    count = len(overrides.overrides) + len(overrides.merges)
-    yield f"ok  {'identity_overrides':<18} {count} entries"

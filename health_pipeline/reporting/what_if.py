@@ -56,14 +56,16 @@ class PublishedState:
     ----------
     features : account_features_weekly of the weeks
     segments : DataFrame of account_id, week, segment, segment_model_id, as published
-    previous : health and contributions of the week before the first one; empty where there is none
+    previous : rows of the week before the first one; empty where there is none
     previous_plan : action_plan_weekly of that week
+    overrides : account_id, week and the override's columns, as published; None: there are none
     """
 
     features: pa.Table
     segments: pd.DataFrame
     previous: PreviousWeek
     previous_plan: pa.Table
+    overrides: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,13 @@ def what_if(
 
 def _score(published: PublishedState, weeks: Sequence[Week], documents: JudgingDocuments) -> ScoredWeeks:
     return score_weeks(
-        published.features, published.segments, documents.health_score, documents.company, weeks, published.previous
+        published.features,
+        published.segments,
+        documents.health_score,
+        documents.company,
+        weeks,
+        published.previous,
+        published.overrides,
     )
 
 

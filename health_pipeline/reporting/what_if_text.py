@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -55,8 +56,10 @@ def published_state(settings: Settings, weeks: list[Week]) -> PublishedState:
         previous=PreviousWeek(
             health=read_published(settings, "account_health_weekly", weeks=before),
             contributions=read_published(settings, "score_contributions_weekly", weeks=before),
+            features=read_published(settings, "account_features_weekly", weeks=before),
         ),
         previous_plan=read_published(settings, "action_plan_weekly", weeks=before),
+        overrides=health.filter(pc.is_valid(health["override_tier"])),
     )
 
 

@@ -84,7 +84,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> JudgingDocuments:
     content["margin"] = 1
     content["tiers"][1]["below"] = content["tiers"][2]["from"] = 76
     folder = tmp_path_factory.mktemp("policy")
-    (folder / "health_score.yaml").write_text(yaml.safe_dump(content))
+    (folder / "health_score.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return JudgingDocuments.of(folder)
 
 
@@ -178,6 +178,19 @@ def test_the_main_measure_is_the_one_whose_contribution_moved_most(
     row = driven.iloc[-1]
     assert row["main_measure"] == expected
     assert row["main_measure_change"] == pytest.approx(moves[expected])
+
+
+def test_what_a_person_decided_stays_on_both_sides(
+    features: pa.Table, published: dict[Week, ScoredWeeks], documents: JudgingDocuments, other: JudgingDocuments
+) -> None:
+    week = [WEEKS[-1]]
+    schema = mart_tables()["account_health_weekly"].arrow_schema
+    decided = {"account_id": "acc_000", "week": WEEKS[-1].monday, "override_tier": "at_risk", "override_reason": "left"}
+    start = replace(state(features, published, week), overrides=pa.Table.from_pylist([decided], schema=schema))
+    compared = what_if(start, week, documents, other)
+    row = compared.accounts.set_index("account_id").loc["acc_000"]
+    assert (row["tier_before"], row["tier_after"]) == ("at_risk", "at_risk")
+    assert "acc_000" not in set(compared.moved["account_id"])
 
 
 def test_more_hours_bring_accounts_into_the_plan(
