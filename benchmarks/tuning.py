@@ -13,8 +13,9 @@ import itertools
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,19 +46,29 @@ from health_pipeline.sources.pull import pull
 out, told = (Console(soft_wrap=True, highlight=False, stderr=is_told) for is_told in (False, True))
 TABLES = ("account_features_weekly", "account_outcomes_weekly")
 LEAD_WEEKS = 4
-# The objective: of the leavers, as many as can be at risk four weeks before without a notice, less what the same gives of
-# those that stay; while at most a tenth of the accounts are at risk, and at most an eighth of the green ones watermelons.
+# The objective: of the leavers, as many as can be at risk four weeks before without a notice, less what the same gives
+# of those that stay; while at most a tenth of the accounts are at risk. Then the loosest watermelons that are at most
+# an eighth of the green accounts: a queue somebody can work through.
 MOST_AT_RISK = 0.10
 MOST_WATERMELONS = 0.12
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What is tuned; each a round number."""
+    """What is tuned; each a round number.
+
+    Attributes
+    ----------
+    at_risk_below, healthy_from, margin : of the score
+    single_from_seats : from so many licensed seats on one engaged contact alone makes a watermelon
+    usage_fall : a change of usage as low as this does
+    """
 
     at_risk_below: int
     healthy_from: int
     margin: int
+    single_from_seats: int = 25
+    usage_fall: float = -0.5
 
     def applied_to(self, policy: Document[HealthScorePolicy]) -> Document[HealthScorePolicy]:
         """The policy with these thresholds."""
@@ -66,15 +77,32 @@ class Thresholds:
         at_risk["below"] = watch["from"] = self.at_risk_below
         watch["below"] = healthy["from"] = self.healthy_from
         content["margin"] = self.margin
+        _condition(content, "single_threaded", "seats_licensed")["value"] = self.single_from_seats
+        _condition(content, "falling_trend", "usage_change_share_4w")["value"] = self.usage_fall
         return replace(policy, model=HealthScorePolicy.model_validate(content), hash=content_hash(content))
 
     @classmethod
-    def of(cls, policy: HealthScorePolicy) -> Thresholds:
-        """Those in force."""
-        return cls(int(policy.tiers[1].from_), int(policy.tiers[2].from_), int(policy.margin))
+    def of(cls, policy: Document[HealthScorePolicy]) -> Thresholds:
+        """Those of a document."""
+        content = yaml.safe_load(policy.path.read_text(encoding="utf-8"))
+        _, watch, healthy = content["tiers"]
+        seats = _condition(content, "single_threaded", "seats_licensed")["value"]
+        fall = _condition(content, "falling_trend", "usage_change_share_4w")["value"]
+        return cls(watch["from"], healthy["from"], content["margin"], seats, fall)
 
 
-GRID = [Thresholds(*cell) for cell in itertools.product((56, 58, 60, 62, 64), (70, 72, 74), (4, 6, 8))]
+def _condition(content: dict[str, Any], reason: str, feature: str) -> dict[str, Any]:
+    """The condition on that feature among a watermelon reason's; items are conditions or lists of them."""
+    for item in content["watermelon"]["any_of"][reason]:
+        for condition in item if isinstance(item, list) else [item]:
+            if condition.get("feature") == feature:
+                return condition
+    raise LookupError(f"watermelon.any_of.{reason} has no condition on {feature}; tuning.py tunes that one")
+
+
+GRID = [Thresholds(*cell) for cell in itertools.product((56, 58, 60, 62, 64), (72,), (4, 6, 8))]
+# From loose to strict.
+WATERMELONS = [(25, -0.5), (50, -0.5), (100, -0.5), (50, -0.6), (100, -0.6), (200, -0.7)]
 
 
 def build_seed(seed: int, accounts: int, cache: Path) -> dict[str, pa.Table]:
@@ -140,15 +168,11 @@ def evaluate(tables: dict[str, pa.Table], policy: Document[HealthScorePolicy]) -
 
 
 def choose(results: dict[Thresholds, pd.DataFrame], in_force: Thresholds) -> Thresholds:
-    """The thresholds that see most leavers within the guard rails; those in force where nothing clearly beats them.
+    """The thresholds that see most leavers within the guard rail; those in force where nothing clearly beats them.
 
     A change has to be worth it: its gain over the seeds exceeds two standard errors, else what is in force stays.
     """
-    allowed = {
-        cell: table
-        for cell, table in results.items()
-        if table["at_risk"].mean() <= MOST_AT_RISK and table["watermelons"].mean() <= MOST_WATERMELONS
-    }
+    allowed = {cell: table for cell, table in results.items() if table["at_risk"].mean() <= MOST_AT_RISK}
     if not allowed:
         return in_force
     best = max(allowed, key=lambda cell: worth(allowed[cell]).mean())
@@ -156,6 +180,12 @@ def choose(results: dict[Thresholds, pd.DataFrame], in_force: Thresholds) -> Thr
         return best
     gain = worth(allowed[best]) - worth(allowed[in_force])
     return best if gain.mean() > 2 * stats.sem(gain) else in_force
+
+
+def choose_watermelons(results: dict[Thresholds, pd.DataFrame]) -> Thresholds:
+    """The first, so the loosest, whose watermelons are few enough; the last where none are."""
+    few = [cell for cell, table in results.items() if table["watermelons"].mean() <= MOST_WATERMELONS]
+    return few[0] if few else list(results)[-1]
 
 
 def worth(table: pd.DataFrame) -> pd.Series:
@@ -196,20 +226,25 @@ def main(arguments: list[str] | None = None) -> None:
         seeds[seed] = build_seed(seed, given.accounts, given.cache)
         told.print(f"seed {seed}: {time.monotonic() - started:.0f} s")
     policy = load_health_score(None)
-    in_force = Thresholds.of(policy.model)
-    results: dict[Thresholds, pd.DataFrame] = {}
-    for cell in dict.fromkeys([in_force, *GRID]):
-        variant = cell.applied_to(policy)
-        results[cell] = pd.DataFrame([evaluate(seeds[seed], variant) for seed in given.tune])
-        told.print(json.dumps({**cell.__dict__, **results[cell].mean().round(3).to_dict()}))
-    chosen = choose(results, in_force)
+    in_force = Thresholds.of(policy)
+
+    def evaluated(cell: Thresholds, numbers: list[int]) -> pd.DataFrame:
+        table = pd.DataFrame([evaluate(seeds[seed], cell.applied_to(policy)) for seed in numbers])
+        told.print(json.dumps({**asdict(cell), **table.mean().round(3).to_dict()}))
+        return table
+
+    cells = [
+        replace(cell, single_from_seats=in_force.single_from_seats, usage_fall=in_force.usage_fall) for cell in GRID
+    ]
+    tiers = choose({cell: evaluated(cell, given.tune) for cell in dict.fromkeys([in_force, *cells])}, in_force)
+    melons = [tiers, *(replace(tiers, single_from_seats=seats, usage_fall=fall) for seats, fall in WATERMELONS)]
+    chosen = choose_watermelons({cell: evaluated(cell, given.tune) for cell in dict.fromkeys(melons)})
     out.print(f"In force: {in_force}\nChosen:   {chosen}\n")
-    out.print("| thresholds, seeds | leavers seen | stayers flagged | at risk | watermelons of green | leavers |")
-    out.print("|---|---|---|---|---|---|")
+    out.print("| thresholds | seeds | leavers seen | stayers flagged | at risk | watermelons of green | leavers |")
+    out.print("|---|---|---|---|---|---|---|")
     for name, cell in {"in force": in_force, "chosen": chosen}.items():
-        out.print(row(f"{name}, tuned on {given.tune[0]} to {given.tune[-1]}", results[cell]))
-        later = pd.DataFrame([evaluate(seeds[seed], cell.applied_to(policy)) for seed in given.report])
-        out.print(row(f"{name}, reported on {given.report[0]} to {given.report[-1]}", later))
+        for what, numbers in (("tuned on", given.tune), ("reported on", given.report)):
+            out.print(row(f"{name} | {what} {numbers[0]} to {numbers[-1]}", evaluated(cell, numbers)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import re
 from itertools import pairwise
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 from health_pipeline import cli
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.validation import load_validation
+from health_pipeline.reporting import assets
 from health_pipeline.reporting.validation import validate
 from health_pipeline.reporting.validation_words import BY_CONSTRUCTION, validation_verdict, with_interval
 from health_pipeline.scoring.validation.assessment import assess
@@ -249,6 +251,19 @@ def test_the_command_prints_the_verdict_and_where_it_is(monkeypatch, policy, tmp
     assert code == 0, text
     assert "Too few customers have left to judge the score" in text
     assert str(tmp_path / "out" / "validation.html") in text
+
+
+def test_the_asset_shows_the_verdict_and_plots_its_numbers(monkeypatch, validated, tmp_path):
+    monkeypatch.setattr(assets, "validate", lambda settings: validated)
+    (asset,) = assets.build_validation_assets()
+    result = dg.materialize([asset], resources={"settings": Settings(home=tmp_path / "home")})
+    assert result.success
+    (event,) = result.asset_materializations_for_node("score_validation")
+    assert event.metadata["in one sentence"].value == validated.verdict.headline
+    plotted = {name: value.value for name, value in event.metadata.items() if isinstance(value.value, float)}
+    assert plotted == validated.numbers
+    text = json.dumps({name: str(value.value) for name, value in event.metadata.items()})
+    assert "acc-" not in text
 
 
 def figure(**values):

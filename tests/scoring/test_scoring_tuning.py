@@ -6,7 +6,18 @@ import pandas as pd
 import pytest
 from simulated_company import simulate
 
-from benchmarks.tuning import GRID, MOST_WATERMELONS, Thresholds, choose, evaluate, row, seeds_of
+from benchmarks.tuning import (
+    GRID,
+    MOST_AT_RISK,
+    MOST_WATERMELONS,
+    Thresholds,
+    _condition,
+    choose,
+    choose_watermelons,
+    evaluate,
+    row,
+    seeds_of,
+)
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.scoring.validation.inputs import file_inputs
@@ -23,19 +34,33 @@ def table(seen, stayers=0.1, at_risk=0.05, watermelons=0.1, seeds=5):
 
 def test_thresholds_reach_the_policy_and_its_hash():
     changed = OTHER.applied_to(POLICY)
-    assert Thresholds.of(changed.model) == OTHER
+    assert changed.model.tiers[1].from_ == OTHER.at_risk_below
     assert changed.hash != POLICY.hash
     assert changed.model.measures == POLICY.model.measures
-    assert Thresholds.of(POLICY.model).applied_to(POLICY).hash == POLICY.hash
+    assert Thresholds.of(POLICY).applied_to(POLICY).hash == POLICY.hash
     assert len(set(GRID)) == len(GRID)
 
 
 def test_the_best_within_the_guard_rails_is_chosen():
     assert choose({IN_FORCE: table(0.4), OTHER: table(0.6)}, IN_FORCE) == OTHER
-    too_many = table(0.6, watermelons=MOST_WATERMELONS + 0.01)
+    too_many = table(0.6, at_risk=MOST_AT_RISK + 0.01)
     assert choose({IN_FORCE: table(0.4), OTHER: too_many}, IN_FORCE) == IN_FORCE
     assert choose({IN_FORCE: table(0.4, at_risk=0.2), OTHER: table(0.3)}, IN_FORCE) == OTHER
     assert choose({IN_FORCE: table(0.4, at_risk=0.2), OTHER: table(0.3, at_risk=0.2)}, IN_FORCE) == IN_FORCE
+
+
+def test_the_loosest_watermelons_that_are_few_enough_are_chosen():
+    shares = dict(zip("abc", (MOST_WATERMELONS + 0.05, MOST_WATERMELONS, 0.01), strict=True))
+    cells = {Thresholds(60, 72, 6, ord(name)): table(0.4, watermelons=share) for name, share in shares.items()}
+    assert choose_watermelons(cells).single_from_seats == ord("b")
+    all_too_many = {cell: table(0.4, watermelons=0.5) for cell in cells}
+    assert choose_watermelons(all_too_many).single_from_seats == ord("c")
+
+
+def test_a_policy_without_the_tuned_condition_is_told():
+    content = {"watermelon": {"any_of": {"falling_trend": [{"feature": "mrr_change_share_90d"}]}}}
+    with pytest.raises(LookupError, match="has no condition on usage_change_share_4w"):
+        _condition(content, "falling_trend", "usage_change_share_4w")
 
 
 def test_flagging_everybody_is_worth_nothing():
