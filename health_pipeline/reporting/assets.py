@@ -6,13 +6,12 @@ from health_pipeline.mart.published import current_release
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
-from health_pipeline.quality.incidents import Incident, list_incidents
+from health_pipeline.quality.incidents import list_incidents
 from health_pipeline.reporting.charts import TIERS, tier_plot_markdown
 from health_pipeline.reporting.release_data import ReleaseData, read_release
 from health_pipeline.reporting.validation import validate
 from health_pipeline.reporting.verdict import verdict
 from health_pipeline.reporting.weekly import write_weekly_report
-from health_pipeline.settings import Settings
 
 logger = get_logger("reporting")
 
@@ -38,7 +37,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             raise dg.Failure(description="Nothing is published yet; the report is made from a release.")
         folder = settings.published / "releases" / release
         data, company = read_release(folder), load_company(settings.policy).model
-        path = write_weekly_report(settings, folder, open_incidents(settings))
+        now = context.resources.clock.now()
+        path = write_weekly_report(settings, folder, list_incidents(settings.ledger_url), now)
         logger.info("reported", release=release, report=str(path))
         return dg.MaterializeResult(
             metadata={
@@ -87,11 +87,6 @@ def build_validation_assets() -> list[dg.AssetsDefinition]:
         )
 
     return [score_validation]
-
-
-def open_incidents(settings: Settings) -> list[Incident]:
-    """The data incidents somebody still has to close."""
-    return [incident for incident in list_incidents(settings.ledger_url) if incident.state != "closed"]
 
 
 def tier_plot(data: ReleaseData) -> str:

@@ -1,49 +1,24 @@
-"""The tables of the weekly report about the plan, segments, sources and the release itself."""
+"""The tables of the weekly report about the plan and the segments: hours, the line, what enters at +10 %."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
+from health_pipeline.planning.capacity import owner_key
 from health_pipeline.planning.wording import TIER_WORDS, counted, percent, role_words
 from health_pipeline.policy.playbooks import PERSONS_CHOICE
 from health_pipeline.reporting.charts import TIERS
-from health_pipeline.reporting.figures import amount, clock, signed
+from health_pipeline.reporting.figures import amount, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row
-from health_pipeline.reporting.sections import NO_OWNER, playbook_words
+from health_pipeline.reporting.sections import NO_OWNER, owner_cell, playbook_cell, playbook_words
 from health_pipeline.reporting.tables import Cell, Table, cut
-from health_pipeline.reporting.verdict import SOURCE_WORDS, revenue_of
+from health_pipeline.reporting.verdict import revenue_of
 
 OWNERS_DRAWN = 15
 DESCRIPTION_SHOWN = 120  # characters
-
-
-class ReportedIncident(Protocol):
-    """What the report shows of an incident."""
-
-    @property
-    def incident_id(self) -> str:
-        """What `health-pipeline incidents` calls it."""
-
-    @property
-    def opened_at(self) -> datetime:
-        """UTC."""
-
-    @property
-    def state(self) -> str:
-        """`open` or `assigned`."""
-
-    @property
-    def owner_email(self) -> str:
-        """Who looks at it."""
-
-    @property
-    def title(self) -> str:
-        """One line."""
 
 
 def _hours(hours: float | None) -> str:
@@ -102,6 +77,7 @@ def plan_table(data: ReleaseData, currency: str) -> Table:
         "action_plan_weekly",
         "by tier and segment",
         "No account needs a proposal this week.",
+        fold_after=1,
     )
 
 
@@ -122,42 +98,151 @@ def capacity_sentence(data: ReleaseData) -> str:
     return text
 
 
-def owners_of_plan(data: ReleaseData) -> list[tuple[str, int, float, float, int]]:
-    """(owner, accounts, hours within, hours below, entering at +10 %) of each owner, the longest queue first."""
-    found: dict[str, list[Row]] = {}
-    for row in data.plan_accounts:
-        found.setdefault(row["owner_email"] or NO_OWNER, []).append(row)
-    owners = []
-    for owner, rows in found.items():
-        within = sum(row["hours_needed"] for row in rows if row["is_within_capacity"])
-        below = sum(row["hours_needed"] for row in rows if not row["is_within_capacity"])
-        entering = sum(row["would_enter_at_plus_10_percent"] for row in rows)
-        owners.append((owner, len(rows), within, below, entering))
-    return sorted(owners, key=lambda o: (o[0] != NO_OWNER, -(o[2] + o[3]), o[0]))
+def owners_of_plan(data: ReleaseData) -> list[Row]:
+    """Rows of plan_capacity_weekly as shown: the accounts nobody owns first, then the longest queue."""
+    return sorted(data.capacity, key=lambda row: (row["owner_email"] is not None, -row["hours_needed"], row["owner"]))
 
 
-def owners_table(data: ReleaseData) -> Table:
-    """Hours by owner."""
+def owner_label(data: ReleaseData, row: Row) -> str:
+    """The owner's name in the plan."""
+    return data.owner_of(row["owner_email"]) if row["owner_email"] else NO_OWNER
+
+
+def owners_table(data: ReleaseData, currency: str) -> Table:
+    """Each owner's hours: needed, there, above the line, below it, and what a tenth more would reach."""
     rows = [
         (
-            Cell(owner, tone="bad" if owner == NO_OWNER else ""),
-            Cell(f"{accounts:,}"),
-            Cell(_hours(within + below)),
-            Cell(_hours(within)),
-            Cell(_hours(below)),
-            Cell(f"{entering:,}"),
+            Cell(owner_label(data, row), tone="" if row["owner_email"] else "bad"),
+            Cell(f"{row['accounts_planned']:,}", f"of {row['accounts_owned']:,}"),
+            Cell(_hours(row["hours_needed"])),
+            Cell(_hours(row["hours_available"])),
+            Cell(
+                _hours(row["hours_within_capacity"]), f"{_hours(row['hours_left'])} left" if row["hours_left"] else ""
+            ),
+            Cell(_hours(row["hours_below_line"])),
+            Cell(f"{row['accounts_below_line']:,}"),
+            Cell(
+                amount(row["arr_reporting_below_line"]),
+                f"and {row['accounts_below_line_without_arr']:,} unknown"
+                if row["accounts_below_line_without_arr"] and row["arr_reporting_below_line"] is not None
+                else "",
+            ),
+            Cell(
+                f"{row['accounts_entering_at_plus_10_percent']:,}",
+                f"{_hours(row['hours_entering_at_plus_10_percent'])} h"
+                if row["accounts_entering_at_plus_10_percent"]
+                else "",
+            ),
         )
-        for owner, accounts, within, below, entering in owners_of_plan(data)
+        for row in owners_of_plan(data)
     ]
     columns = (
         ("Owner", False),
-        ("Accounts", True),
+        ("Accounts planned", True),
         ("Hours needed", True),
-        ("Hours that fit", True),
-        ("Hours below the line", True),
-        ("Accounts entering at +10 %", True),
+        ("Hours there are", True),
+        ("Above the line", True),
+        ("Hours below", True),
+        ("Accounts below", True),
+        (f"Revenue below, {currency}", True),
+        ("Enter at +10 %", True),
     )
-    return cut("Hours by owner", columns, rows, "action_plan_accounts_weekly", "longest queue first", "No owner.")
+    order = "longest queue first"
+    return cut("Hours by owner", columns, rows, "plan_capacity_weekly", order, "No owner.", fold_after=15)
+
+
+def playbooks_table(data: ReleaseData, currency: str) -> Table:
+    """Hours by playbook over all tiers and segments, most hours first."""
+    groups: dict[str | None, list[Row]] = {}
+    for row in data.plan_accounts:
+        groups.setdefault(row["playbook"], []).append(row)
+    cells = []
+    for playbook, rows in sorted(groups.items(), key=lambda g: (-sum(r["hours_needed"] for r in g[1]), g[0] or "")):
+        needed = sum(row["hours_needed"] for row in rows)
+        fits = sum(row["hours_needed"] for row in rows if row["is_within_capacity"])
+        below = [row for row in rows if not row["is_within_capacity"]]
+        roles = sorted({role_words(row["approval_role"]) for row in rows})
+        cells.append(
+            (
+                Cell(playbook_words(playbook), f"approves: {', '.join(roles)}"),
+                Cell(f"{len(rows):,}"),
+                Cell(amount(revenue_of(rows))),
+                Cell(_hours(needed)),
+                Cell(_hours(fits), share=fits / needed if needed else None),
+                Cell(_hours(needed - fits)),
+                Cell(f"{len(below):,}"),
+                Cell(f"{sum(row['would_enter_at_plus_10_percent'] for row in below):,}"),
+            )
+        )
+    columns = (
+        ("Proposed playbook", False),
+        ("Accounts", True),
+        (f"Revenue, {currency}", True),
+        ("Hours needed", True),
+        ("Above the line", True),
+        ("Hours below", True),
+        ("Accounts below", True),
+        ("Enter at +10 %", True),
+    )
+    return Table("Hours by playbook", columns, cells, "No account needs a proposal this week.")
+
+
+def hours_matrix(data: ReleaseData) -> Table:
+    """Hours needed, owner by playbook: what the planner lays against the hours there are."""
+    playbooks = sorted({row["playbook"] or "" for row in data.plan_accounts}, key=lambda one: (not one, one))
+    hours: dict[tuple[str, str], float] = {}
+    for row in data.plan_accounts:
+        key = (owner_key(row["owner_email"]), row["playbook"] or "")
+        hours[key] = hours.get(key, 0.0) + row["hours_needed"]
+    cells = [
+        (
+            Cell(owner_label(data, row), tone="" if row["owner_email"] else "bad"),
+            *(Cell(_hours(value) if (value := hours.get((row["owner"], one), 0.0)) else "") for one in playbooks),
+            Cell(_hours(row["hours_needed"])),
+            Cell(_hours(row["hours_available"])),
+        )
+        for row in owners_of_plan(data)
+    ]
+    columns = (
+        ("Owner", False),
+        *((playbook_words(one or None), True) for one in playbooks),
+        ("Needed", True),
+        ("There are", True),
+    )
+    return cut("Hours needed by owner and playbook", columns, cells, "action_plan_accounts_weekly", "longest first", "")
+
+
+def entering_table(data: ReleaseData, currency: str) -> Table:
+    """The accounts below the line that a tenth more hours would reach, in plan order."""
+    cells = [
+        (
+            Cell(data.name_of(row)),
+            Cell(TIER_WORDS[row["effective_tier"]], tier=row["effective_tier"]),
+            Cell(amount(row["arr_reporting"])),
+            owner_cell(data, row["owner_email"]),
+            playbook_cell(row["playbook"], row["approval_role"]),
+            Cell(_hours(row["hours_needed"])),
+        )
+        for row in data.plan_accounts
+        if row["would_enter_at_plus_10_percent"]
+    ]
+    columns = (
+        ("Account", False),
+        ("Tier", False),
+        (f"Revenue, {currency}", True),
+        ("Owner", False),
+        ("Proposed playbook", False),
+        ("Hours", True),
+    )
+    return cut(
+        "What would enter with a tenth more hours",
+        columns,
+        cells,
+        "action_plan_accounts_weekly",
+        "in plan order",
+        "A tenth more hours would reach no further account.",
+        fold_after=8,
+    )
 
 
 def segments_table(data: ReleaseData, currency: str) -> Table:
@@ -218,111 +303,3 @@ def _first_clauses(text: str) -> str:
             break
         kept = longer
     return kept
-
-
-def freshness_table(data: ReleaseData) -> Table:
-    """Each kind of source: connected, fresh, matched."""
-    cells = []
-    for row in sorted(data.freshness, key=lambda r: list(SOURCE_WORDS).index(r["source_kind"])):
-        name = SOURCE_WORDS[row["source_kind"]]
-        if not row["is_connected"]:
-            state = Cell("not connected", "required" if row["is_required"] else "", tone="warn")
-        elif row["is_stale"]:
-            state = Cell(
-                "stale", "required" if row["is_required"] else "", tone="bad" if row["is_required"] else "warn"
-            )
-        else:
-            state = Cell("fresh", "required" if row["is_required"] else "", tone="good")
-        known = row["source_accounts"] or 0
-        cells.append(
-            (
-                Cell(name[0].upper() + name[1:]),
-                state,
-                Cell(clock(row["newest_load_at"])),
-                Cell(clock(row["newest_fact_at"])),
-                Cell(f"{row['records'] or 0:,}" if row["is_connected"] else "unknown"),
-                Cell(
-                    "unknown" if row["match_share"] is None else percent(row["match_share"]),
-                    f"{row['matched_accounts'] or 0:,} of {known:,}" if known else "",
-                    share=row["match_share"],
-                ),
-            )
-        )
-    columns = (
-        ("Source", False),
-        ("State", False),
-        ("Newest load", False),
-        ("Newest fact", False),
-        ("Records", True),
-        ("Matched to accounts", True),
-    )
-    return Table("Sources as known this week", columns, cells, "No source was known this week.")
-
-
-def unmatched_sentence(data: ReleaseData, currency: str) -> str:
-    """What belongs to no account, in one sentence."""
-    if not data.unmatched:
-        return "Every source record belongs to an account."
-    stakes = [row["revenue_at_stake"] for row in data.unmatched if row["revenue_at_stake"]]
-    records = counted(len(data.unmatched), "source account")
-    verb = "belongs" if len(data.unmatched) == 1 else "belong"
-    at_stake = f"{currency} {amount(sum(stakes, Decimal(0)))} of revenue hangs" if stakes else "no known revenue hangs"
-    return f"{records} {verb} to no account; {at_stake} on that (unmatched_records)."
-
-
-def incidents_table(incidents: Sequence[ReportedIncident]) -> Table:
-    """Data incidents that are not closed."""
-    cells = [
-        (
-            Cell(incident.title),
-            Cell(incident.state.replace("_", " ")),
-            Cell(incident.owner_email or NO_OWNER, tone="" if incident.owner_email else "bad"),
-            Cell(clock(incident.opened_at)),
-        )
-        for incident in incidents
-    ]
-    columns = (("Incident", False), ("State", False), ("Owner", False), ("Opened", False))
-    return Table("Open data incidents", columns, cells, "No data incident is open.")
-
-
-def provenance(data: ReleaseData) -> list[tuple[str, str]]:
-    """(what, value) that say which release this is and why it may be trusted."""
-    manifest = data.manifest
-    found = manifest.get("verdict") or {}
-    checks = found.get("checks_evaluated") or []
-    warnings = found.get("warnings") or []
-    versions = manifest.get("versions") or {}
-
-    def distinct(column: str) -> str:
-        return ", ".join(sorted({row[column] for row in data.health if row[column]})) or "unknown"
-
-    audit = (
-        f"passed: {counted(len(checks), 'check')} evaluated, {counted(len(warnings), 'warning')}"
-        if found
-        else "no verdict is recorded"
-    )
-    facts = [
-        ("Release", manifest.get("release") or "unknown"),
-        ("Built on", manifest.get("base_release") or "nothing: the first release"),
-        ("Kind", f"{manifest.get('kind') or 'unknown'}{_because(manifest.get('reason'))}"),
-        ("Built", clock(_instant(manifest.get("built_at")))),
-        ("Published", clock(_instant(manifest.get("published_at")))),
-        ("Audit", audit),
-        ("Verdict", found.get("verdict_id") or "unknown"),
-        ("dbt invocation", found.get("dbt_invocation_id") or "none"),
-        ("Content hash", manifest.get("content_hash") or "unknown"),
-        ("Policy version", distinct("policy_version")),
-        ("Scoring code", distinct("code_version")),
-        *((f"Version of {name.replace('_', ' ')}", str(value)) for name, value in sorted(versions.items())),
-    ]
-    if warnings:
-        facts.append(("Warnings", ", ".join(warnings)))
-    return facts
-
-
-def _because(reason: str | None) -> str:
-    return f", because {reason}" if reason else ""
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

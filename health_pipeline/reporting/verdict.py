@@ -11,20 +11,9 @@ from statistics import median
 
 from health_pipeline.planning.wording import counted, percent
 from health_pipeline.policy.company import CompanyPolicy
+from health_pipeline.reporting.causes import SOURCE_WORDS, common_causes
 from health_pipeline.reporting.figures import listed, money, short, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row
-
-SOURCE_WORDS = {
-    "crm": "CRM",
-    "billing": "billing",
-    "support": "support desk",
-    "survey": "surveys",
-    "usage": "product usage",
-    "cs": "customer success platform",
-    "projects": "projects",
-    "risk": "risk register",
-    "engagement": "meetings and messages",
-}
 
 
 @dataclass(frozen=True)
@@ -130,10 +119,21 @@ def _changed(data: ReleaseData, company: CompanyPolicy) -> str:
     revenue_before = revenue_of(earlier)
     if revenue is not None and revenue_before is not None:
         difference = revenue - revenue_before
-        text += f", {company.reporting_currency}\N{NO-BREAK SPACE}{'+' if difference >= 0 else ''}{short(difference)}"
+        if difference:
+            text += (
+                f", {company.reporting_currency}\N{NO-BREAK SPACE}{'+' if difference > 0 else ''}{short(difference)}"
+            )
+        elif not change:
+            text += ", with the same revenue"
     gap = (data.week - data.before).days // 7
     against = "" if gap == 1 else f" (against {gap} weeks before: the weeks between are not published)"
-    return f"{text}{against}. {listed(words).capitalize() if words else 'No tier changed'}."
+    text = f"{text}{against}. {listed(words).capitalize() if words else 'No tier changed'}."
+    causes = common_causes(data)
+    shared = sum(len(cause.movements) for cause in causes)
+    if causes:
+        tags = listed([f"{cause.tag}" for cause in causes])
+        text += f" Common causes: {tags}; they may explain {shared:,} of {counted(len(data.movements), 'movement')}."
+    return text
 
 
 def _not_judged(data: ReleaseData, company: CompanyPolicy) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from markupsafe import Markup
 from health_pipeline.contract.clocks import Week
 from health_pipeline.planning.wording import TIER_WORDS, counted
 from health_pipeline.policy.company import CompanyPolicy, load_company
-from health_pipeline.reporting import plan_sections, sections
+from health_pipeline.reporting import decisions, plan_sections, product_sections, sections, source_sections
+from health_pipeline.reporting.archive import write_archive
+from health_pipeline.reporting.causes import common_causes
 from health_pipeline.reporting.charts import (
     TIERS,
     capacity_by_owner,
@@ -23,8 +26,9 @@ from health_pipeline.reporting.charts import (
     tier_trend,
 )
 from health_pipeline.reporting.figures import amount, clock, money, short_day, signed, week_span
-from health_pipeline.reporting.plan_sections import OWNERS_DRAWN, ReportedIncident
+from health_pipeline.reporting.plan_sections import OWNERS_DRAWN
 from health_pipeline.reporting.release_data import ReleaseData, read_release
+from health_pipeline.reporting.source_sections import ReportedIncident
 from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.reporting.verdict import revenue_of, verdict
 from health_pipeline.settings import Settings
@@ -35,15 +39,19 @@ TIER_SIGNS = {"at_risk": "▼", "watch": "◆", "healthy": "●", "expansion_rea
 
 
 def write_weekly_report(
-    settings: Settings, release_folder: Path, incidents: Sequence[ReportedIncident] | None = None
+    settings: Settings,
+    release_folder: Path,
+    incidents: Sequence[ReportedIncident] | None = None,
+    now: datetime | None = None,
 ) -> Path:
-    """Write the report of a release's newest week, and `latest.html` beside it.
+    """Write the report of a release's newest week, `latest.html` and the index of all reports beside it.
 
     Parameters
     ----------
     settings : where reports go; the company's name and reporting currency come from its policy
     release_folder : `published/releases/<release>`: the only place data is read from
-    incidents : open data incidents, where the caller has them; the section is left out without
+    incidents : data incidents, where the caller has them; the section is left out without
+    now : what an incident's age is counted to; the week's known_at where it is not given
 
     Returns
     -------
@@ -56,15 +64,20 @@ def write_weekly_report(
         If the folder is no release, or holds no published week.
     """
     data = read_release(release_folder)
-    text = render_weekly_report(data, load_company(settings.policy).model, incidents)
+    company = load_company(settings.policy).model
+    text = render_weekly_report(data, company, incidents, now)
     path = settings.reports / f"weekly-{data.week}.html"
     write_whole(path, text)
     write_whole(settings.reports / "latest.html", text)
+    write_archive(settings.reports, company.company_name)
     return path
 
 
 def render_weekly_report(
-    data: ReleaseData, company: CompanyPolicy, incidents: Sequence[ReportedIncident] | None = None
+    data: ReleaseData,
+    company: CompanyPolicy,
+    incidents: Sequence[ReportedIncident] | None = None,
+    now: datetime | None = None,
 ) -> str:
     """Return the report as HTML; the same release gives the same text."""
     environment = Environment(
@@ -78,33 +91,55 @@ def render_weekly_report(
         style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704  our own stylesheet
         signs=TIER_SIGNS,
         tier_words=TIER_WORDS,
-        **_content(data, company, incidents),
+        **_content(data, company, incidents, now or data.health[0]["known_at"]),
     )
 
 
-def _content(data: ReleaseData, company: CompanyPolicy, incidents: Sequence[ReportedIncident] | None) -> dict[str, Any]:
+def _content(
+    data: ReleaseData, company: CompanyPolicy, incidents: Sequence[ReportedIncident] | None, now: datetime
+) -> dict[str, Any]:
     currency = company.reporting_currency
+    causes = common_causes(data)
     return {
         "company": company.company_name,
         "week": data.week,
         "span": week_span(data.week),
         "verdict": verdict(data, company),
         "accounts": counted(len(data.health), "account"),
+        "mail_domain": data.mail_domain,
         "cards": _cards(data, currency),
         "charts": _charts(data, currency),
+        "decisions": decisions.decisions_table(data, currency),
+        "urgent": decisions.urgent_table(data, currency),
+        "causes": [(cause.tag, cause.sentence, len(cause.movements)) for cause in causes],
         "movement_summary": sections.movement_summary(data),
-        "movements": sections.movement_table(data, currency),
+        "shared_drivers": sections.shared_drivers(data),
+        "movements": sections.movement_table(data, currency, causes),
         "at_risk": sections.at_risk_table(data, currency),
         "watermelons": sections.watermelon_table(data, currency),
+        "watermelon_reasons": sections.watermelon_sentence(data),
         "expansion": sections.expansion_table(data, currency),
         "unowned": sections.unowned_table(data, currency),
         "plan": plan_sections.plan_table(data, currency),
+        "playbooks": plan_sections.playbooks_table(data, currency),
+        "owners": plan_sections.owners_table(data, currency),
+        "matrix": plan_sections.hours_matrix(data),
+        "entering": plan_sections.entering_table(data, currency),
         "capacity_sentence": plan_sections.capacity_sentence(data),
         "segments": plan_sections.segments_table(data, currency),
-        "freshness": plan_sections.freshness_table(data),
-        "unmatched": plan_sections.unmatched_sentence(data, currency),
-        "incidents": None if incidents is None else plan_sections.incidents_table(incidents),
-        "provenance": plan_sections.provenance(data),
+        "themes": product_sections.themes_table(data, currency),
+        "themes_sentence": product_sections.themes_sentence(data),
+        "theme_features": product_sections.theme_features_table(data, currency),
+        "support": product_sections.support_table(data, currency),
+        "support_sentence": product_sections.support_sentence(data),
+        "support_segments": product_sections.support_segments_table(data, currency),
+        "freshness": source_sections.freshness_table(data),
+        "matching": source_sections.matching_sentence(data, currency),
+        "unmatched": source_sections.unmatched_table(data, currency),
+        "coverage": source_sections.coverage_table(data, company),
+        "incidents": None if incidents is None else source_sections.incidents_table(incidents, now),
+        "incidents_sentence": "" if incidents is None else source_sections.incidents_sentence(incidents, now),
+        "provenance": source_sections.provenance(data),
         "as_of": clock(Week(data.week).as_of_at),
         "known": clock(data.health[0]["known_at"]),
         "not_applicable": list(company.not_applicable_domains),
@@ -173,10 +208,13 @@ def _charts(data: ReleaseData, currency: str) -> list[dict[str, Any]]:
         ]
         charts.append(_chart("scores", "Accounts by score", score_shape(scores), columns, rows, legend=True))
     owners = plan_sections.owners_of_plan(data)
-    if owners:
-        bars = [(owner, within, below) for owner, _, within, below, _ in owners[:OWNERS_DRAWN]]
-        table = plan_sections.owners_table(data)
+    if any(row["hours_needed"] for row in owners):
+        bars = [
+            (plan_sections.owner_label(data, row), row["hours_within_capacity"], row["hours_below_line"])
+            for row in owners[:OWNERS_DRAWN]
+        ]
         title = "Hours by owner" + (f", the {OWNERS_DRAWN} longest queues" if len(owners) > OWNERS_DRAWN else "")
+        table = plan_sections.owners_table(data, currency)
         charts.append(
             {"key": "capacity", "title": title, "drawing": capacity_by_owner(bars), "table": table, "legend": False}
         )

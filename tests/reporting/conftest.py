@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table, mart_tables
@@ -146,7 +148,7 @@ class ReleaseBuilder:
             "score_changes_weekly": changes,
             "watermelon_accounts_weekly": melons,
             "accounts": [self._account_row(person) for person in people],
-            "source_freshness_weekly": self._freshness(weeks[-1]),
+            "source_freshness_weekly": [row for week in weeks for row in self._freshness(week)],
             "segment_models": [self._model()],
             "unmatched_records": self._unmatched(),
         }
@@ -167,6 +169,9 @@ class ReleaseBuilder:
         built["action_plan_weekly"] = plan.action_plan
         built["action_plan_accounts_weekly"] = plan.action_plan_accounts
         built["review_tasks"] = plan.review_tasks
+        built["plan_capacity_weekly"] = plan.capacity
+        for name, rows in self._tickets(weeks[-1], built["account_health_weekly"]).items():
+            built[name] = pa.Table.from_pylist(rows, schema=mart_tables()[name].arrow_schema)
         return built
 
     def _account(self, number: int, random: np.random.Generator) -> dict[str, Any]:
@@ -353,13 +358,89 @@ class ReleaseBuilder:
                     "newest_load_at": end + timedelta(hours=2, minutes=7 * order) if connected else None,
                     "newest_fact_at": end - timedelta(days=29 if stale else 0, hours=1 + order) if connected else None,
                     "loads": 53 if connected else 0,
-                    "records": 1200 * (order + 1) if connected else 0,
+                    # A tenth of what there is comes each week, from a first week long ago.
+                    "records": (1200 + 120 * ((week.monday - NEWEST.monday).days // 7)) * (order + 1)
+                    if connected
+                    else 0,
                     "source_accounts": known if connected else 0,
                     "matched_accounts": known - order // 2 if connected else 0,
                     "match_share": (known - order // 2) / known if connected else None,
                 }
             )
         return rows
+
+    @staticmethod
+    def _tickets(week: Week, health: pa.Table) -> dict[str, list[dict[str, Any]]]:
+        """Two themes and the load behind them: accounts 0 to 4 find it slow, 3 to 5 can't get data out, 6 is quiet."""
+        rows = [row for row in health.to_pylist() if row["week"] == week.monday]
+        clock, arr = ReleaseBuilder._clock(week), {row["account_id"]: row for row in rows}
+        behind = {"slow": [f"acc-{n:05d}" for n in range(5)], "getting_out": [f"acc-{n:05d}" for n in range(3, 6)]}
+        accounts, themes = [], []
+        for (theme, names), kind in zip(behind.items(), ("defect", "product_gap"), strict=True):
+            known = [arr[name]["arr_reporting"] for name in names if arr[name]["arr_reporting"] is not None]
+            themes.append(
+                {
+                    **clock,
+                    "theme": theme,
+                    "title": theme.replace("_", " ").capitalize(),
+                    "kind": kind,
+                    "accounts": len(names),
+                    "accounts_change": 2,
+                    "tickets_28d": len(names),
+                    "tickets_91d": 2 * len(names),
+                    "tickets_91d_change": -1,
+                    "open_tickets": 1,
+                    "arr_reporting": sum(known),
+                    "arr_reporting_change": Decimal("-1200.00"),
+                    "accounts_without_arr": len(names) - len(known),
+                    "rules": f"says_{theme} ({2 * len(names)})",
+                    "features": "api (4), audit_log (2)",
+                    "policy_version": "p",
+                }
+            )
+            accounts += [
+                {
+                    **clock,
+                    "account_id": name,
+                    "theme": theme,
+                    "rule": f"says_{theme}",
+                    "feature_key": "api" if place % 2 else "audit_log",
+                    "tickets_28d": 1,
+                    "tickets_91d": 2,
+                    "open_tickets": 0,
+                    "arr_reporting": arr[name]["arr_reporting"],
+                    "policy_version": "p",
+                }
+                for place, name in enumerate(names)
+            ]
+        none = {"theme": "no_theme", "title": "No theme", "kind": "none", "rules": "no_rule_matched (3)"}
+        counts = {"accounts": 1, "tickets_28d": 1, "tickets_91d": 3, "open_tickets": 0, "accounts_without_arr": 0}
+        themes.append({**clock, **none, **counts, "arr_reporting": arr["acc-00006"]["arr_reporting"]})
+        load = [
+            {
+                **clock,
+                "account_id": name,
+                "owner_email": arr[name]["owner_email"],
+                "load_rank": place + 1,
+                "tickets_opened_28d": 1,
+                "tickets_opened_91d": 4 - place // 2,
+                "tickets_share_91d": 0.1,
+                "open_backlog": place % 2,
+                "oldest_open_ticket_days": 12 if place % 2 else None,
+                "unreplied_open_tickets": place % 2,
+                "urgent_high_share_91d": 0.5,
+                "minutes_spent_91d": None if place == 0 else 90,
+                "tickets_with_minutes_91d": 0 if place == 0 else 1,
+                "arr_reporting": arr[name]["arr_reporting"],
+                "tickets_91d_per_100k_arr": None if arr[name]["arr_reporting"] is None else 3.5,
+            }
+            for place, name in enumerate(f"acc-{number:05d}" for number in range(7))
+        ]
+        return {
+            "defect_themes_weekly": themes,
+            "defect_theme_accounts_weekly": accounts,
+            "support_load_weekly": load,
+        }
 
     @staticmethod
     def _model() -> dict[str, Any]:
@@ -419,3 +500,14 @@ def builder(tmp_path: Path) -> Iterator[Callable[..., ReleaseBuilder]]:
         return ReleaseBuilder(tmp_path / "releases" / name, **more)
 
     yield make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, once for all tests of the room."""
+    executable = shutil.which("chromium")
+    assert executable, "chromium is not installed; install it: the report is tested in it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()

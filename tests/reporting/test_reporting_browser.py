@@ -3,69 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from opened_page import CONTRAST, opened
 
 from health_pipeline.policy.playbooks import contact_orders, predictions
 from health_pipeline.reporting.weekly import write_weekly_report
-
-# Text on the nearest background that is not transparent; WCAG 2.2 contrast ratio.
-CONTRAST = """
-() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const background = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = parse(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || element.closest('[aria-hidden="true"], style, .hidden, .skip')) continue;
-    const svg = element.closest('svg');
-    const style = getComputedStyle(element);
-    const colour = parse(svg ? style.fill : style.color);
-    const [a, b] = [light(colour), light(background(element))].sort((p, q) => q - p);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) poor.push(`${walker.currentNode.data.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
-  }
-  return poor;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    assert executable, "chromium is not installed; install it: the report is tested in it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def opened(browser: Browser, path, **context) -> tuple[Page, list[str], list[str]]:
-    page = browser.new_context(**context).new_page()
-    requests: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("dialog", lambda dialog: (errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.goto(path.as_uri())
-    page.wait_for_load_state("networkidle")
-    return page, requests, errors
 
 
 def test_only_the_file_is_requested_and_nothing_is_wrong(browser, report):
@@ -178,7 +122,7 @@ def test_hostile_names_stay_text(browser, builder, settings):
     text = page.locator("#at-risk").inner_text()
     for name in names.values():
         assert name in text
-    assert "<svg onload=alert(2)>@example.com" in text
+    assert "<svg onload=alert(2)>" in text
     assert page.locator("script, img, iframe, object, embed, link").count() == 0
     assert page.locator(".verdict").is_visible()
 
@@ -187,7 +131,7 @@ def test_a_hostile_owner_stays_text_in_the_chart(browser, builder, settings):
     def owned(rows):
         return [{**row, "owner_email": "</text><script>alert(3)</script>"} for row in rows]
 
-    folder = builder(edit={"action_plan_accounts_weekly": owned}).build()
+    folder = builder(edit={"plan_capacity_weekly": owned}).build()
     page, _, errors = opened(browser, write_weekly_report(settings, folder))
     assert errors == []
     assert page.locator("script").count() == 0

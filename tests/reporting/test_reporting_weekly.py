@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.company import load_company
-from health_pipeline.reporting.release_data import NoReportError, read_release
+from health_pipeline.quality.incidents import Incident
+from health_pipeline.reporting.release_data import MovedMeasure, NoReportError, read_release
 from health_pipeline.reporting.sections import movement_table
 from health_pipeline.reporting.verdict import verdict
 from health_pipeline.reporting.weekly import render_weekly_report, write_weekly_report
@@ -121,10 +122,11 @@ MOVED = {"account_id": "acc-00001", "tier_before": "healthy", "tier_after": "wat
         (
             {"movement": "down", "tier_reason": "score"},
             (-2.5, -3.0),
-            "usage down 30 % on the four weeks before|−2.5 of −3.0 points",
+            "usage down 30\N{NO-BREAK SPACE}% on the four weeks before; last week usage up 10\N{NO-BREAK SPACE}% on "
+            "the four weeks before|−2.5 of −3.0 points",
         ),
         # The score crossed a week ago and went back a little: the main driver of this week explains nothing.
-        ({"movement": "down", "tier_reason": "score"}, (0.7, 0.4), "two weeks in a row agree|score +0.4"),
+        ({"movement": "down", "tier_reason": "score"}, (0.7, 0.4), "last week's reading held for a second week"),
         ({"movement": "down", "tier_reason": "decisive"}, (0.7, 0.4), "a notice not to renew is on record|"),
         ({"movement": "down", "tier_reason": "outcome_cap"}, (-1, -1), "active, but outcomes are weak|"),
         ({"movement": "lost_score", "tier_reason": "coverage_floor"}, (None, None), "too little was measured|"),
@@ -147,8 +149,16 @@ def test_a_movement_is_explained_by_what_moved_it(release, movement, change, wor
     data = replace(
         read_release(release),
         movements=[{**MOVED, "main_driver": "usage_trend", **movement}],
-        changes=[{"account_id": "acc-00001", "main_driver_change": points, "score_change": score_change}],
-        moved_measures={"acc-00001": ("usage_change_share_4w", -0.3)},
+        changes=[
+            {
+                "account_id": "acc-00001",
+                "main_driver_change": points,
+                "score_after": 60.0,
+                "score_change": score_change,
+                "change_from_data": score_change,
+            }
+        ],
+        moved_measures={"acc-00001": MovedMeasure("usage_change_share_4w", 0.1, -0.3, "measured", "measured")},
     )
     (row,) = movement_table(data, "USD").rows
     assert f"{row[-1].text}|{row[-1].detail}".startswith(words)
@@ -170,24 +180,48 @@ def test_same_release_gives_the_same_report_and_latest_is_it(release, settings):
     assert first == settings.reports / "weekly-2026-11-09.html"
     assert write_weekly_report(settings, release).read_bytes() == text
     assert (settings.reports / "latest.html").read_bytes() == text
-    assert sorted(path.name for path in settings.reports.iterdir()) == ["latest.html", "weekly-2026-11-09.html"]
+    assert sorted(path.name for path in settings.reports.iterdir()) == [
+        "index.html",
+        "latest.html",
+        "weekly-2026-11-09.html",
+    ]
 
 
-@dataclass
-class Incident:
-    incident_id: str
-    opened_at: datetime
-    state: str
-    owner_email: str
-    title: str
-
-
-def test_incidents_are_shown_where_they_are_given(release, report, settings):
-    assert "Open data incidents" not in report.read_text()
-    incident = Incident("i1", datetime(2026, 11, 16, 5), "open", "data@example.com", "Usage export is late")
-    text = write_weekly_report(settings, release, [incident]).read_text()
-    assert "Usage export is late" in text
-    assert "No data incident is open." in write_weekly_report(settings, release, []).read_text()
+def test_incidents_are_shown_with_age_owner_and_how_they_were_closed(release, report, settings):
+    assert "Data incidents" not in report.read_text()
+    week = date(2026, 11, 9)
+    late = Incident(
+        "i-late",
+        datetime(2026, 11, 16, 5),
+        "publication_refused",
+        "Usage export is late",
+        "d@example.com",
+        "open",
+        week,
+        {},
+    )
+    held = replace(late, id="i-held", title="Rates are missing", state="assigned", opened_at=datetime(2026, 11, 12, 6))
+    done = replace(
+        late,
+        id="i-done",
+        title="Keys twice",
+        state="closed",
+        closed_at=datetime(2026, 11, 12, 9),
+        closed_by="ana",
+        note="dropped",
+    )
+    old = replace(done, id="i-old", title="Long ago", closed_at=datetime(2026, 10, 1))
+    now = datetime(2026, 11, 16, 8, tzinfo=UTC)
+    data = read_release(release)
+    text = render_weekly_report(data, load_company(None).model, [late, done, old, held], now)
+    section = text[text.index('<section id="incidents"') : text.index('<section id="method"')]
+    assert "2 data incidents are not closed, 1 of them without a person; the oldest for 4 days." in section
+    for words in ("4 days", "3 hours", "ana: dropped"):
+        assert words in section
+    assert section.index("Rates are missing") < section.index("Usage export is late") < section.index("Keys twice")
+    assert "Long ago" not in section
+    none = render_weekly_report(data, load_company(None).model, [], now)
+    assert "No data incident is open, and none was closed in 14 days." in none
 
 
 def test_company_and_not_applicable_domains_come_from_the_policy(release, settings, tmp_path):
