@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from health_pipeline.contract.clocks import last_ended_week
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.identity.crosswalk import build_crosswalk
 from health_pipeline.identity.overrides import load_overrides
@@ -26,7 +27,7 @@ from health_pipeline.sources.feature_needs import unfed
 from health_pipeline.sources.files import load_files
 from health_pipeline.sources.landing import Landing
 from health_pipeline.sources.outcomes import LoadResult
-from health_pipeline.sources.preview import TablePreview, preview_load
+from health_pipeline.sources.preview import TablePreview, newest_known, preview_load
 from health_pipeline.sources.records import LoadRecord
 
 
@@ -71,11 +72,12 @@ class Coverage:
 
 @dataclass(frozen=True)
 class LoadCheck:
-    """All that `load --check` says."""
+    """All that `load --check` says; `stale` has a sentence for each source that a first review would find stale."""
 
     loads: tuple[CheckedLoad, ...]
     coverage: Coverage | None
     decisions: tuple[str, ...]
+    stale: tuple[str, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -116,8 +118,35 @@ def check_load(settings: Settings, mapping: Path, data: Path, loaded_at: datetim
             loads.append(CheckedLoad(result, record.mode, tables, _match(record, trial.landing, *crosswalk)))
         filled = set(filled_columns(manifest.to_pylist()))
         coverage = coverage_of(company, load_health_score(settings.policy).model, filled)
+        stale = tuple(_stale(company, loads, committed, trial.landing, loaded_at)) if historical else ()
     asked = [f"{mapping}:{one.line}: {one.text}" for one in open_decisions(mapping.read_text(encoding="utf-8"))]
-    return LoadCheck(tuple(loads), coverage, tuple(asked))
+    return LoadCheck(tuple(loads), coverage, tuple(asked), stale)
+
+
+def _stale(
+    company: CompanyPolicy,
+    loads: Iterable[CheckedLoad],
+    committed: Mapping[str, LoadRecord],
+    landing: Path,
+    loaded_at: datetime,
+) -> Iterator[str]:
+    """What the newest week that can be reviewed now would find stale: a historical load only knows its own times."""
+    week = last_ended_week(loaded_at, company.cutoff_hours)
+    known_at = week.known_at(company.cutoff_hours).astimezone(UTC).replace(tzinfo=None)
+    for load in loads:
+        record = committed.get(load.result.load_id or "")
+        if record is None or load.result.status != "committed" or record.loaded_at <= known_at:
+            continue
+        newest, policy = newest_known(landing, record, known_at), company.source(record.source_kind)
+        if newest is not None and known_at - newest <= timedelta(days=policy.stale_after_days):
+            continue
+        said = f"nothing in it is newer than {newest:%Y-%m-%d}" if newest else "nothing in it says when it was known"
+        effect = "holds every review back, because it is required" if policy.required else "counts as stale"
+        yield (
+            f"{record.source_kind} from {record.source_system}: {said}, so in the week of {week} it {effect}; if it is "
+            f"complete all the same, set stale_after_days (now {policy.stale_after_days}) for {record.source_kind} in "
+            "company.yaml, or review a week that ends after today"
+        )
 
 
 def _joined(real: pa.Table, trial: pa.Table) -> pa.Table:

@@ -27,6 +27,9 @@ def told(check: LoadCheck) -> Iterator[str]:
         yield from _load(load)
     if check.coverage is not None and not check.is_refused:
         yield from _coverage(check.coverage)
+    if check.stale and not check.is_refused:
+        yield "A first review would stumble over:"
+        yield from (f"  {sentence}" for sentence in check.stale)
     if check.decisions:
         yield "The mapping still asks (a line stays out until you decide):"
         yield from (f"  {decision}" for decision in check.decisions)

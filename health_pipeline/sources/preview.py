@@ -42,6 +42,19 @@ class TablePreview:
     without_account: int
 
 
+def newest_known(landing: Path, record: LoadRecord, known_at: datetime) -> datetime | None:
+    """The newest moment, up to `known_at` (naive UTC), at which a row of the load or a change of it could be known."""
+    paths = [str(landing / one.path) for one in record.tables if one.rows]
+    if not paths:
+        return None
+    limit = f"timestamp '{known_at.isoformat(' ')}'"
+    moments = "unnest([available_at, attributes_available_at])"
+    with duckdb.connect() as con:
+        query = f"select max(moment) from (select {moments} as moment from read_parquet(?)) where moment <= {limit}"
+        newest: datetime | None = con.execute(query, [paths]).fetchall()[0][0]
+    return newest
+
+
 def preview_load(landing: Path, record: LoadRecord, delivered: Mapping[str, int]) -> list[TablePreview]:
     """Figures of every table that a committed load brought.
 

@@ -165,3 +165,20 @@ def test_every_feature_a_score_reads_says_what_it_needs(folder: str | None) -> N
     read = {measure.feature for measure in policy.measures.values()}
     assert read <= feature_needs().keys()
     assert feature_needs().keys() <= {column.name for column in mart_tables()["account_features_weekly"].columns}
+
+
+def test_a_required_source_whose_file_is_old_is_told_beforehand(data: Path, settings: Settings) -> None:
+    check = check_load(settings, data / "mapping.yaml", data, NOW, historical=True)
+    crm, billing = check.stale
+    # the week of 2026-11-09 is the newest that has ended by then; the CRM's newest time is 2024-01-01 and a day of latency
+    assert crm.startswith(
+        "crm from my_crm: nothing in it is newer than 2024-01-02, so in the week of 2026-11-09 it holds"
+    )
+    assert "set stale_after_days (now 14) for crm in company.yaml" in crm
+    assert "nothing in it is newer than 2026-02-06" in billing
+    fresh = BILLS.replace("2026-02-05", "2026-11-12")
+    (data / "bills.csv").write_text(fresh)
+    assert [one.split(":")[0] for one in check_load(settings, data / "mapping.yaml", data, NOW, True).stale] == [
+        "crm from my_crm"
+    ]
+    assert check_load(settings, data / "mapping.yaml", data, NOW, historical=False).stale == ()

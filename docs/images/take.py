@@ -1,0 +1,110 @@
+"""Takes the README's pictures from a published state folder: `HEALTH_HOME=... .venv/bin/python docs/images/take.py`.
+
+Needs Debian's chromium (or CHROMIUM=path) and nothing from the network: the report is a file, and Dagster's UI runs
+on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+from rich.console import Console
+
+from health_pipeline.mart.published import read_published
+from health_pipeline.orchestration.home import prepare_home
+from health_pipeline.settings import REPOSITORY, Settings
+
+HERE = Path(__file__).parent
+MOST_BYTES = 200_000
+WIDTH, HEIGHT = 1280, 860
+
+
+def main() -> None:
+    """Take all three pictures and refuse one that is too large."""
+    settings = Settings()
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        sys.exit("No chromium here; install Debian's, or name one in CHROMIUM.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        picture_of_report(browser, settings)
+        picture_of_explained_account(browser, settings)
+        picture_of_graph(browser, settings)
+        browser.close()
+    for path in sorted(HERE.glob("*.png")):
+        size = path.stat().st_size
+        sys.stdout.write(f"{path.name}: {size:,} bytes\n")
+        if size > MOST_BYTES:
+            sys.exit(f"{path.name} is larger than {MOST_BYTES:,} bytes; take less of the page.")
+
+
+def picture_of_report(browser: Browser, settings: Settings) -> None:
+    """The top of the newest weekly report."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    page.goto((settings.reports / "latest.html").as_uri())
+    page.screenshot(path=HERE / "weekly-report.png")
+    page.close()
+
+
+def picture_of_explained_account(browser: Browser, settings: Settings) -> None:
+    """What `health-pipeline explain` says of the account with the lowest score."""
+    current = read_published(settings, "account_health_current").to_pandas()
+    account = current.dropna(subset=["score"]).sort_values(["score", "account_id"])["account_id"].iloc[0]
+    command = [sys.executable, "-m", "health_pipeline.cli", "explain", account]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout
+    console = Console(record=True, width=178, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console.print(f"$ health-pipeline explain {account}\n", style="bold")
+    console.print("\n".join(said.splitlines()[:36]), markup=False, highlight=False)
+    page = browser.new_page(viewport={"width": WIDTH, "height": 720})
+    page.set_content(console.export_html(inline_styles=True))
+    page.add_style_tag(content="pre { font-size: 11.5px !important; line-height: 1.45; }")
+    page.screenshot(path=HERE / "account-explained.png")
+    page.close()
+
+
+def picture_of_graph(browser: Browser, settings: Settings) -> None:
+    """The asset graph in Dagster's UI."""
+    with dagster_ui(settings) as address:
+        page = browser.new_page(viewport={"width": 1600, "height": 820}, device_scale_factor=2)
+        page.goto(f"{address}/asset-groups", wait_until="networkidle", timeout=90_000)
+        page.wait_for_timeout(8_000)
+        page.screenshot(path=HERE / "dagster-graph.png", clip={"x": 548, "y": 335, "width": 1046, "height": 190})
+        page.close()
+
+
+@contextmanager
+def dagster_ui(settings: Settings) -> Iterator[str]:
+    """Dagster's webserver on a free port, as long as the block lasts."""
+    prepare_home(settings)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "dagster_webserver", "-w", str(REPOSITORY / "workspace.yaml"), "-p", str(port)]
+    server = subprocess.Popen(command, cwd=settings.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(180):
+            try:
+                with urllib.request.urlopen(f"{address}/server_info", timeout=2):  # noqa: S310 - our own server
+                    break
+            except (urllib.error.URLError, OSError):
+                time.sleep(1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+if __name__ == "__main__":
+    main()
