@@ -170,7 +170,7 @@ def test_every_feature_a_score_reads_says_what_it_needs(folder: str | None) -> N
 def test_a_required_source_whose_file_is_old_is_told_beforehand(data: Path, settings: Settings) -> None:
     check = check_load(settings, data / "mapping.yaml", data, NOW, historical=True)
     crm, billing = check.stale
-    # the week of 2026-11-09 is the newest that has ended by then; the CRM's newest time is 2024-01-01 and a day of latency
+    # the newest week that has ended is that of 2026-11-09; the CRM's newest time is 2024-01-01, known a day later
     assert crm.startswith(
         "crm from my_crm: nothing in it is newer than 2024-01-02, so in the week of 2026-11-09 it holds"
     )
