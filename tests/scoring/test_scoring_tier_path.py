@@ -16,6 +16,7 @@ from health_pipeline.contract.mart import empty_table
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import HealthScorePolicy, load_health_score
+from health_pipeline.scoring.tier_path import REASONS
 from health_pipeline.scoring.weekly import PreviousWeek, score_weeks
 
 # Measures that read a share as points, so that one number dials the score. The heaviest weighs a fifth.
@@ -270,3 +271,93 @@ def test_a_gap_starts_the_path_anew(one_account: Callable[..., pa.Table], first_
     scored = score_weeks(gap, nobody, POLICY, load_company(None), weeks, before)
     assert scored.health.to_pandas()["tier_reason"].tolist() == ["first_week", "first_week"]
     assert scored.movements.to_pandas()["movement"].tolist() == ["left", "appeared"]
+
+
+WEAK = {"goals_on_track_share": 0.39, "milestones_overdue_share": 0.39}
+# What holds in a healthy account's second week: by precedence the first of these that holds decides.
+PRECEDENCE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("a notice beats the coverage floor", dial(90, **NOTICE, **UNKNOWN), "at_risk", "decisive"),
+    ("a notice beats the outcome cap", dial(95, **WEAK, **NOTICE), "at_risk", "decisive"),
+    ("a notice beats hysteresis", dial(66, **NOTICE), "at_risk", "decisive"),
+    ("the floor beats the outcome cap", dial(95, **WEAK, usage_status="missing", support_status="missing"),
+     "not_scored", "coverage_floor"),
+    ("the floor beats hysteresis", dial(66, **UNKNOWN), "not_scored", "coverage_floor"),
+    ("the cap beats hysteresis", dial(95, **WEAK), "watch", "outcome_cap"),
+    ("the cap beats the single measure", dial(95, goals_on_track_share=0.0, milestones_overdue_share=0.79), "watch",
+     "outcome_cap"),
+    ("the single measure beats the margin", dial(72, csat_91d=0.0, urgent_high_share_91d=0.72), "healthy",
+     "single_measure"),
+    ("beyond the margin beats hysteresis", dial(63.5), "watch", "score"),
+    ("hysteresis holds the rest", dial(66), "healthy", "hysteresis"),
+    ("nothing crosses", dial(71), "healthy", "score"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "second", "tier", "reason"), PRECEDENCE, ids=[row[0] for row in PRECEDENCE])
+def test_what_decides_where_several_rules_hold(
+    path: Callable[..., pd.DataFrame], what: str, second: dict[str, Any], tier: str, reason: str
+) -> None:
+    health = path([72, second])
+    assert health.loc[1, ["tier", "tier_reason"]].tolist() == [tier, reason], what
+
+
+def test_every_reason_is_reached_by_some_test() -> None:
+    reached = {reason for _, _, _, reason in PRECEDENCE} | {"first_week", "expansion"}
+    assert reached == set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("score", "tier"),
+    [
+        (64.0, "healthy"),  # exactly the margin of 6 below 70: waits
+        (63.999, "watch"),
+        (44.0, "watch"),  # exactly the margin below 50
+        (43.999, "at_risk"),
+    ],
+)
+def test_a_fall_of_exactly_the_margin_waits(path: Callable[..., pd.DataFrame], score: float, tier: str) -> None:
+    assert tiers(path([72, score]))[1] == tier
+
+
+def test_a_decisive_measure_crosses_alone_and_another_does_not(path: Callable[..., pd.DataFrame]) -> None:
+    plain = {"feature": "csat_91d", "operator": "<=", "value": 0.1}
+    model = HealthScorePolicy.model_validate(PLAIN | {"decisive": [plain]})
+    decisive = Document("health_score", POLICY.path, model, "decisive satisfaction")
+    rows = [72, dial(72, csat_91d=0.1)]
+    assert tiers(path(rows)) == ["healthy", "healthy"]
+    assert tiers(path(rows, decisive)) == ["healthy", "at_risk"]
+
+
+# Each condition at its boundary: what is met exactly, what is just not met, what is not known.
+EXPANSION: list[tuple[str, dict[str, Any], bool]] = [
+    ("licences at 90 %", {"license_utilisation": 0.9}, True),
+    ("licences below 90 %", {"license_utilisation": 0.8999}, False),
+    ("licences unknown", {"license_utilisation": None}, False),
+    ("usage rising by a hair", {"usage_change_share_4w": 0.0001}, True),
+    ("usage level", {"usage_change_share_4w": 0.0}, False),
+    ("usage trend unknown", {"usage_change_share_4w": None}, False),
+    ("usage stale", {"usage_status": "stale"}, False),
+    ("sentiment at its threshold", {"csat_91d": 0.2, "urgent_high_share_91d": 1.0}, True),
+    ("sentiment just below", {"csat_91d": 0.1999, "urgent_high_share_91d": 1.0}, False),
+    ("sentiment unknown", {"support_status": "missing"}, False),
+    ("no risk is open", {"open_risks": 0}, True),
+    ("no risk is open, the register silent", {"open_risks": 0, "risk_status": "zero"}, True),
+    ("a risk is open", {"open_risks": 1}, False),
+    ("the register is not connected", {"open_risks": None, "risk_status": "missing"}, False),
+    ("the register grew stale", {"open_risks": 0, "risk_status": "stale"}, False),
+    ("the company keeps no register", {"open_risks": None, "risk_status": "not_applicable"}, False),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "is_ready"), EXPANSION, ids=[row[0] for row in EXPANSION])
+def test_each_condition_of_expansion_ready_at_its_boundary(
+    path: Callable[..., pd.DataFrame], what: str, change: dict[str, Any], is_ready: bool
+) -> None:
+    ready = dial(95, usage_change_share_4w=0.05) | change
+    assert tiers(path([ready] * 9))[-1] == ("expansion_ready" if is_ready else "healthy"), what
+
+
+@pytest.mark.parametrize(("readings", "tier"), [(8, "healthy"), (9, "expansion_ready")])
+def test_nine_readings_are_needed(path: Callable[..., pd.DataFrame], readings: int, tier: str) -> None:
+    assert tiers(path([60, 60, *[READY] * readings]))[-1] == tier
+    assert tiers(path([READY] * readings))[-1] == tier
