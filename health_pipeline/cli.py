@@ -431,6 +431,11 @@ def dev(port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000)
 
 def main() -> None:
     """Entry point of the `health-pipeline` command."""
+    if not (REPOSITORY / "dbt_project").is_dir() and "doctor" not in sys.argv:
+        sys.exit(
+            f"There is no dbt project beside the code in {REPOSITORY}: it runs from its checkout; clone the repository "
+            "and run `make install` there."
+        )
     app()
 
 

@@ -140,12 +140,13 @@ def _stale(
         newest, policy = newest_known(landing, record, known_at), company.source(record.source_kind)
         if newest is not None and known_at - newest <= timedelta(days=policy.stale_after_days):
             continue
-        said = f"nothing in it is newer than {newest:%Y-%m-%d}" if newest else "nothing in it says when it was known"
+        said = f"its newest record is of {newest:%Y-%m-%d}" if newest else "nothing in it says when it was made"
+        needed = f" to {(known_at - newest).days + 7} or more" if newest else ""
         effect = "holds every review back, because it is required" if policy.required else "counts as stale"
         yield (
             f"{record.source_kind} from {record.source_system}: {said}, so in the week of {week} it {effect}; if it is "
-            f"complete all the same, set stale_after_days (now {policy.stale_after_days}) for {record.source_kind} in "
-            "company.yaml, or review a week that ends after today"
+            f"complete all the same, set stale_after_days for {record.source_kind} in company.yaml{needed} (it is "
+            f"{policy.stale_after_days}), or review a week that ends after today"
         )
 
 

@@ -43,14 +43,16 @@ class TablePreview:
 
 
 def newest_known(landing: Path, record: LoadRecord, known_at: datetime) -> datetime | None:
-    """The newest moment, up to `known_at` (naive UTC), at which a row of the load or a change of it could be known."""
+    """The newest moment, up to `known_at` (naive UTC), at which a row of the load could first be known.
+
+    By this the mart judges how fresh a source was before its first load: a later change of a known row does not count.
+    """
     paths = [str(landing / one.path) for one in record.tables if one.rows]
     if not paths:
         return None
     limit = f"timestamp '{known_at.isoformat(' ')}'"
-    moments = "unnest([available_at, attributes_available_at])"
     with duckdb.connect() as con:
-        query = f"select max(moment) from (select {moments} as moment from read_parquet(?)) where moment <= {limit}"
+        query = f"select max(available_at) from read_parquet(?) where available_at <= {limit}"
         newest: datetime | None = con.execute(query, [paths]).fetchall()[0][0]
     return newest
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from health_pipeline import cli
 from health_pipeline.contract.clocks import Week
 from health_pipeline.orchestration.doctor import environment, stores
 from health_pipeline.orchestration.doctor.diagnosis import ENVIRONMENT_CHECKS, STORE_CHECKS, diagnose
@@ -327,3 +328,10 @@ def test_the_reviewable_week_follows_the_clock(home: Settings) -> None:
     assert found.reviewable_week == str(Week(date(2026, 11, 2)))
     (finding,) = stores.check_weeks(found)
     assert "--week 2026-11-02 --weeks 2" in finding.do
+
+
+def test_a_package_away_from_its_checkout_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["health-pipeline", "releases"])
+    with pytest.raises(SystemExit, match="There is no dbt project beside the code in .*: it runs from its checkout"):
+        cli.main()
