@@ -333,5 +333,5 @@ def test_the_reviewable_week_follows_the_clock(home: Settings) -> None:
 def test_a_package_away_from_its_checkout_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "REPOSITORY", tmp_path)
     monkeypatch.setattr(sys, "argv", ["health-pipeline", "releases"])
-    with pytest.raises(SystemExit, match="There is no dbt project beside the code in .*: it runs from its checkout"):
+    with pytest.raises(SystemExit, match=r"There is no dbt project beside the code in .*: it runs from its checkout"):
         cli.main()
