@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
@@ -107,3 +108,65 @@ def report_numbers(
 
 def _plain(value: float) -> int | float:
     return int(value) if float(value).is_integer() else float(value)
+
+
+# Above it the UI hides Markdown behind a link.
+MARKDOWN_LIMIT = 1000
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of as many rows as fit into `MARKDOWN_LIMIT`; numbers to the right, None as an empty cell."""
+    if not rows:
+        return "No row."
+    names = list(rows[0])
+    is_number = {name: any(isinstance(row[name], int | float) for row in rows) for name in names}
+    lines = [
+        "| " + " | ".join(name.replace("_", " ") for name in names) + " |",
+        "|" + "|".join("---:" if is_number[name] else "---" for name in names) + "|",
+    ]
+    length = sum(len(line) + 1 for line in lines)
+    for place, row in enumerate(rows):
+        line = "| " + " | ".join(_cell(row[name]) for name in names) + " |"
+        more = f"\n{len(rows) - place} more rows."
+        if length + len(line) + 1 + len(more) >= MARKDOWN_LIMIT:
+            return "\n".join(lines) + "\n" + more
+        lines.append(line)
+        length += len(line) + 1
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "/").replace("\n", " ")
+
+
+def newest_week(table: pa.Table, by: str, sums: Mapping[str, str]) -> str:
+    """The newest week of a weekly table by one of its columns, as a Markdown table: rows, and sums of columns.
+
+    Parameters
+    ----------
+    table : with a column `week`
+    by : the column it is grouped by; never one that names a person
+    sums : column to its heading; a sum of unknowns only is empty
+    """
+    weeks = [week for week in table["week"].unique().to_pylist() if week is not None]
+    if not weeks:
+        return "No row."
+    rows = table.filter(pc.equal(table["week"], pa.scalar(max(weeks), pa.date32())))
+    summed = rows.group_by([by]).aggregate([([], "count_all"), *((column, "sum") for column in sums)])
+    shown = []
+    for row in summed.sort_by([("count_all", "descending"), (by, "ascending")]).to_pylist():
+        values = {heading: row[f"{column}_sum"] for column, heading in sums.items()}
+        plain = {
+            heading: value if value is None else _plain(round(float(value), 1)) for heading, value in values.items()
+        }
+        shown.append({by: row[by], "rows": row["count_all"], **plain})
+    return markdown_table(shown)
+
+
+def report_preview(context: dg.AssetExecutionContext, name: str, markdown: str) -> None:
+    """Attach a preview of the newest week to an asset: sums and counts, no account's or person's data."""
+    context.add_asset_metadata({"newest week": dg.MetadataValue.md(markdown[: MARKDOWN_LIMIT - 1])}, asset_key=name)

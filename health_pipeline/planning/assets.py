@@ -9,7 +9,14 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.tickets import read_recent_tickets
 from health_pipeline.mart.warehouse import read_mart, write_slices
-from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices, weeks_of
+from health_pipeline.observability.dagster_metadata import (
+    STORES,
+    mart_spec,
+    newest_week,
+    report_preview,
+    report_slices,
+    weeks_of,
+)
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.planning.plan import plan_weeks
 from health_pipeline.planning.themes import theme_weeks
@@ -25,6 +32,14 @@ PLAN_TABLES = {
     "plan_capacity_weekly": "capacity",
 }
 THEME_TABLES = {"defect_themes_weekly": "themes", "defect_theme_accounts_weekly": "accounts"}
+PLAN_SUMS = {
+    "accounts": "accounts",
+    "hours_needed": "hours needed",
+    "hours_within_capacity": "above the line",
+    "accounts_below_line": "accounts below",
+    "accounts_entering_at_plus_10_percent": "enter at +10 %",
+}
+THEME_SUMS = {"accounts": "accounts", "arr_reporting": "revenue", "tickets_91d": "tickets", "open_tickets": "open"}
 logger = get_logger("planning")
 
 
@@ -64,6 +79,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             table = getattr(plan, attribute)
             write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, numbers.get(name))
+            if name == "action_plan_weekly":
+                report_preview(context, name, newest_week(table, "playbook", PLAN_SUMS))
             yield dg.MaterializeResult(asset_key=name)
         write_slices(settings, "review_tasks", plan.review_tasks)
         report_slices(context, "review_tasks", plan.review_tasks)
@@ -105,6 +122,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             table = getattr(themes, attribute)
             write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, _theme_numbers(table) if name == "defect_themes_weekly" else None)
+            if name == "defect_themes_weekly":
+                report_preview(context, name, newest_week(table, "theme", THEME_SUMS))
             yield dg.MaterializeResult(asset_key=name)
         logger.info("themed", tickets=recent.wordings.num_rows, themes=len(policy.model.themes))
 

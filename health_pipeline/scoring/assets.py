@@ -9,7 +9,14 @@ import pyarrow.compute as pc
 
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.warehouse import read_mart, read_tier_overrides, write_slices
-from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices, weeks_of
+from health_pipeline.observability.dagster_metadata import (
+    STORES,
+    mart_spec,
+    newest_week,
+    report_preview,
+    report_slices,
+    weeks_of,
+)
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
@@ -28,6 +35,12 @@ TABLES = {
     "watermelon_accounts_weekly": "watermelons",
 }
 TIERS = ("at_risk", "watch", "healthy", "expansion_ready", "not_scored")
+# Grouped by and summed in the previews: counts and revenue, no account's own row.
+PREVIEWS: dict[str, tuple[str, dict[str, str]]] = {
+    "account_health_weekly": ("effective_tier", {"arr_reporting": "revenue"}),
+    "tier_movements_weekly": ("movement", {"arr_reporting": "revenue"}),
+    "watermelon_accounts_weekly": ("reasons", {"arr_reporting": "revenue"}),
+}
 logger = get_logger("scoring")
 
 
@@ -74,6 +87,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             table = getattr(scored, attribute)
             write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None)
+            if name in PREVIEWS:
+                report_preview(context, name, newest_week(table, *PREVIEWS[name]))
         overridden = pc.count(scored.health["override_tier"]).as_py()
         accounts = scored.health.num_rows // max(len(weeks), 1)
         logger.info("scored", weeks=len(weeks), accounts=accounts, overridden=overridden)
