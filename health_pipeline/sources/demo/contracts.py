@@ -181,11 +181,11 @@ def _change_events(
         is_pulled = pulled & (week >= stories.start_week + 8) & (week < stories.end_week)
         grows = rng.random(count) < np.where(is_pulled, 8 * eager, eager)
         grows &= stays & ~renews & (week - last_expansion > 26)
-        grown = np.maximum(np.round(seats * rng.uniform(1.12, 1.4, count)), seats + 1).astype(np.int64)
+        grown = np.maximum(np.round(seats * rng.uniform(1.15, 1.6, count)), seats + 1).astype(np.int64)
         reluctance = 1 / (1 + np.exp(-0.9 * (trouble[:, week] - 2.0)))
         # Fewer seats are mostly a matter of the renewal; sometimes they are agreed within the year.
         shrinks = (rng.random(count) < np.where(renews, 0.55, 0.004) * reluctance) & (renews | (stays & ~grows))
-        shrunk = np.maximum(np.round(seats * rng.uniform(0.65, 0.9, count)), 2).astype(np.int64)
+        shrunk = np.maximum(np.round(seats * rng.uniform(0.7, 0.92, count)), 2).astype(np.int64)
         repriced = stays & ~renews & (repriced_at >= begin) & (repriced_at < end)
         uplift = np.where(renews | repriced, rng.uniform(1.0, 1.05, count), 1.0)
         new_seats = np.where(grows, grown, np.where(shrinks, shrunk, seats))
