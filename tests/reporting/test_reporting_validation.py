@@ -47,7 +47,10 @@ def policy(tmp_path_factory):
     """Fewer resamples and one pull: what is shown is the same."""
     folder = tmp_path_factory.mktemp("policy")
     content = yaml.safe_load(load_validation(None).path.read_text(encoding="utf-8"))
-    content |= {"resamples": 100, "challenger": {**content["challenger"], "pulls": [1]}}
+    content |= {
+        "resamples": 100,
+        "challenger": {**content["challenger"], "pulls": [1], "minimum_fit_events": 8, "test_weeks": 13},
+    }
     (folder / "validation.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return folder
 
@@ -187,9 +190,9 @@ def test_on_the_demo_every_part_says_that_it_holds_by_construction(browser, poli
     assert BY_CONSTRUCTION in (report.challenger / "README.md").read_text()
 
 
-def test_few_sources_and_no_known_outcome_are_said(tables, policy, tmp_path, browser):
+def test_few_sources_and_no_known_outcome_are_said(policy, tmp_path, browser):
     """As with Online Retail: usage alone, no subscriptions, so no label is known and hardly anything is scored."""
-    features, outcomes = tables
+    features, outcomes = simulate(accounts=30)
     few = features[["account_id", "week", "usage_change_share_4w", "active_days_28d"]]
     unknown = outcomes.assign(has_churned_13w=pd.array([pd.NA] * len(outcomes), dtype="boolean"))
     report = validate(
@@ -205,8 +208,8 @@ def test_few_sources_and_no_known_outcome_are_said(tables, policy, tmp_path, bro
     assert page.locator("figure").count() == 0
 
 
-def test_usage_alone_with_labels_of_its_own_judges_the_rule_and_says_nobody_is_scored(tables, policy, tmp_path):
-    features, outcomes = tables
+def test_usage_alone_with_labels_of_its_own_judges_the_rule_and_says_nobody_is_scored(policy, tmp_path):
+    features, outcomes = simulate(accounts=30)
     few = features[["account_id", "week", "usage_change_share_4w", "active_days_28d"]]
     report = validate(
         Settings(home=tmp_path / "home", policy=policy), tmp_path / "out", **write(tmp_path, few, outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health_pipeline.policy.validation import load_validation
@@ -129,6 +129,7 @@ def test_readings_apart_hold_every_event_once():
     assert apart.groupby("account_id")["churned"].sum().to_dict() == {"a": 0, "b": 1, "c": 1, "d": 1}
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 39), min_size=1))
 def test_an_account_leaves_in_the_week_after_its_last_reading(last_reading):
     readings = join_readings(*company(last_reading))
