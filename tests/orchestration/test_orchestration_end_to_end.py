@@ -259,4 +259,5 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(reviewed, monkeypatch
     assert scored["before"].to_numpy() == pytest.approx(scored["score"].to_numpy(dtype=float), nan_ok=True)
     assert scored["change"].abs().max() > 0.1
     # thirteen weeks are too few for an outcome
-    assert not len(names["figures"])
+    assert names["figures"]["value"].isna().all()
+    assert set(names["figures"]["note"]) == {"no reading to judge"}
