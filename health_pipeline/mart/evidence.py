@@ -164,7 +164,9 @@ def _records(
     contract = landing_tables()[table]
     moment = MOMENT_OF_FEATURE.get(name, contract.event_time)
     happened = f"cast(records.{moment} as timestamp)" if moment else "cast(null as timestamp)"
-    event = f"records.{contract.event_time} < $as_of_at" if contract.event_time else "true"
+    # where the event is the record's end (a milestone's completion), the record is there without it
+    starts = contract.event_time if contract.event_time and contract.column(contract.event_time).is_required else None
+    event = f"records.{starts} < $as_of_at" if starts else "true"
     known = (
         "records.valid_from <= $known_at and (records.valid_to is null or $known_at < records.valid_to)"
         if contract.is_mutable
