@@ -89,6 +89,16 @@ class ExplainedOverride:
 
 
 @dataclass(frozen=True)
+class ExplainedFamily:
+    """The account's family as known then; the score is the family's mean, the tier the worst among them."""
+
+    topmost_account_id: str
+    accounts: int
+    score: float | None
+    lowest_tier: str | None
+
+
+@dataclass(frozen=True)
 class ExplainedPlan:
     """The account's row of the plan: a proposal, never an order."""
 
@@ -133,6 +143,7 @@ class Explanation:
     groups: tuple[ExplainedGroup, ...]
     change: ExplainedChange | None
     override: ExplainedOverride | None
+    family: ExplainedFamily | None
     watermelon_reasons: Mapping[str, str]
     plan: ExplainedPlan | None
 
@@ -208,6 +219,7 @@ def explain_account(
         groups=_groups(contributions, health["currency"], evidence or {}),
         change=_change(_one(tables, "score_changes_weekly", account_id, week)),
         override=_override(health),
+        family=_family(health),
         watermelon_reasons={reason: WATERMELON_WORDS.get(reason, reason.replace("_", " ")) for reason in reasons},
         plan=_plan(_one(tables, "action_plan_accounts_weekly", account_id, week)),
     )
@@ -282,6 +294,15 @@ def _override(health: Row) -> ExplainedOverride | None:
         health["override_reason"],
         health["override_approved_by"],
         health["override_expires_at"],
+    )
+
+
+def _family(health: Row) -> ExplainedFamily | None:
+    """The account's family; None where it stands alone, or the week is older than families."""
+    if (health["family_accounts"] or 1) < 2:
+        return None
+    return ExplainedFamily(
+        health["family_id"], health["family_accounts"], health["family_score"], health["family_lowest_tier"]
     )
 
 

@@ -61,6 +61,13 @@ def _verdict(explained: Explanation) -> Iterator[str]:
             f"Override: {tier_word(override.tier)}{until}, approved by {escape(str(override.approved_by))}, reason "
             f"{escape(str(override.reason))}; the tier by rule stays {tier_word(explained.tier)}."
         )
+    if explained.family is not None:
+        family = explained.family
+        mean = "none" if family.score is None else f"{family.score:.2f}"
+        yield (
+            f"Family of {family.topmost_account_id}: {family.accounts} accounts, mean score {mean}, "
+            f"lowest tier {tier_word(family.lowest_tier)}."
+        )
     if explained.watermelon_reasons:
         yield f"Green outside, weak inside: {'; '.join(explained.watermelon_reasons.values())}."
     money = "ARR unknown" if explained.arr is None else f"ARR {explained.arr:,.2f} {explained.currency}"

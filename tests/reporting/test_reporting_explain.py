@@ -208,6 +208,15 @@ def test_json_is_the_whole_explanation_unrounded(tables: dict[str, pa.Table]) ->
     assert content["override"]["expires_at"] == "2026-12-01T00:00:00"
 
 
+def test_a_family_is_shown_and_a_single_account_has_none(tables: dict[str, pa.Table]) -> None:
+    assert explain_account(tables, "acc_1", WEEK).family is None
+    family = {"family_id": "acc_9", "family_accounts": 3, "family_score": 61.5, "family_lowest_tier": "at_risk"}
+    schema = tables["account_health_weekly"].schema
+    tables["account_health_weekly"] = pa.Table.from_pylist([HEALTH | family], schema=schema)
+    written = text_of(explain_account(tables, "acc_1", WEEK))
+    assert "Family of acc_9: 3 accounts, mean score 61.50, lowest tier at risk." in written
+
+
 def test_every_rule_of_the_tier_path_has_its_sentence() -> None:
     for reason in REASONS:
         assert "{" not in tier_sentence(HEALTH | {"tier_reason": reason}), reason
