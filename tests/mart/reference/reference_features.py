@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -196,8 +197,7 @@ def payment(moment: Moment, account: str, known: Features) -> Features:
         if row["issued_at"] >= moment.as_of_at or row.get("status") in ("draft", "void"):
             continue
         paid = moment.lifecycle("billing_invoice", row, "paid_at")
-        # paid, but the source does not say when
-        is_paid_some_time = row.get("paid_at") is None and row.get("status") == "paid"
+        is_paid_some_time = paid_some_time(row)
         is_unknown = is_unknown or (row["is_partial"] and paid is None)
         due_date = row.get("due_date")
         if due_date is None:
@@ -221,6 +221,13 @@ def payment(moment: Moment, account: str, known: Features) -> Features:
         else max(((as_of_day - row["due_date"]).days for row in overdue), default=0),
         "late_payment_share_365d": share(late, due),
     }
+
+
+def paid_some_time(row: Row) -> bool:
+    """Paid by its status, or nothing is left to pay, but the source does not say when."""
+    if row.get("paid_at") is not None or row.get("amount_due") is None:
+        return row.get("paid_at") is None and row.get("status") == "paid"
+    return row.get("status") == "paid" or (row.get("amount_paid") or 0) >= row["amount_due"]
 
 
 def part_paid(row: Row) -> Any:
@@ -396,24 +403,69 @@ def external_attendees(row: Row) -> set[str]:
 
 
 def contacts(moment: Moment, account: str) -> Features:
+    """Champions and sponsors who are there, and whether a champion left: by date, by flag, or by absence."""
     names = ("has_active_champion", "has_exec_sponsor", "champion_left_180d")
     if not moment.is_connected(account, "crm_contact"):
         return dict.fromkeys(names)
     here: list[str | None] = []
-    left: list[str | None] = []
     for row in moment.records("crm_contact", account):
-        # a role that is only known later may be any
-        role = "not known yet" if row["is_partial"] else row.get("role")
         gone = moment.lifecycle("crm_contact", row, "left_at")
-        if gone is None and row.get("is_active", True):
-            here.append(role)
-        if in_days(gone, moment.as_of_at, 180):
-            left.append(role)
+        # a date of leaving says more than the flag
+        is_there = gone is None if row.get("left_at") is not None else row.get("is_active", True)
+        if row["is_partial"] and gone is None:
+            # a role that is only known later may be any
+            here.append("not known yet")
+        elif is_there:
+            here.append(row.get("role"))
+    departures = [
+        champion_left(moment, [version for version in history if version["valid_from"] <= moment.known_at])
+        for history in histories(moment.company, "crm_contact")
+        if moment.account_of("crm", history[0], history[0]["source_account_id"]) == account
+    ]
     return {
         "has_active_champion": holds({"champion"}, here),
         "has_exec_sponsor": holds({"decision_maker", "economic_buyer"}, here),
-        "champion_left_180d": holds({"champion"}, left),
+        "champion_left_180d": True if True in departures else None if None in departures else False,
     }
+
+
+def champion_left(moment: Moment, known: Sequence[Row]) -> bool | None:
+    """Whether this contact is a champion who left in the 180 days; None where that is not known."""
+    if not known or is_seen_there(known[-1]):
+        return False
+    now = known[-1]
+    dated = moment.lifecycle("crm_contact", now, "left_at")
+    if not now["is_deleted"] and in_days(dated, moment.as_of_at, 180):
+        return None if now["is_partial"] else now.get("role") == "champion" or was_champion(moment, known)
+    return was_champion(moment, known) or (None if may_have_left(moment, now) else False)
+
+
+def was_champion(moment: Moment, known: Sequence[Row]) -> bool:
+    """A champion was there in one version and is not in the next: from the day the source says, else the extract's."""
+    now = known[-1]
+    for before, after in pairwise(known):
+        if not is_seen_there(before) or is_seen_there(after) or before.get("role") != "champion":
+            continue
+        told = now.get("left_at") or after.get("source_updated_at")
+        departed = told or after["valid_from"]
+        # what only an extract shows counts from that extract on
+        is_over = departed < moment.as_of_at or told is None
+        if is_over and departed >= moment.as_of_at - 180 * DAY:
+            return True
+    return False
+
+
+def is_seen_there(version: Row) -> bool:
+    is_gone = version["is_deleted"] or version["is_partial"] or version.get("left_at") is not None
+    return not is_gone and version.get("is_active", True) is not False
+
+
+def may_have_left(moment: Moment, now: Row) -> bool:
+    """Inactive without a date, and the record changed last within the 180 days: perhaps then."""
+    is_inactive = not now["is_deleted"] and not now["is_partial"] and now.get("is_active") is False
+    changed = now.get("source_updated_at")
+    is_champion = now.get("role") == "champion" and now.get("left_at") is None
+    return bool(is_inactive and is_champion and changed is not None and changed >= moment.as_of_at - 180 * DAY)
 
 
 def holds(wanted: set[str], roles: Sequence[str | None]) -> bool | None:

@@ -126,8 +126,10 @@ def histories(company: Company, table: str) -> Iterator[list[Row]]:
             is_missing = load["load_sequence"] not in {row["load_sequence"] for row in of_record}
             is_complete = load["table_name"] == table and load["is_complete"]
             if is_complete and is_missing and first_load < load["load_sequence"]:
-                gone = {"load_sequence": load["load_sequence"], "valid_from": load["loaded_at"]}
-                versions.append({**of_record[0], **gone, "is_deleted": True, "is_partial": False})
+                kept = {contract.key[0], "source_account_id", "project_id", "source_system", "source_instance"}
+                gone = {name: value for name, value in of_record[0].items() if name in kept}
+                gone |= {"load_sequence": load["load_sequence"], "valid_from": load["loaded_at"]}
+                versions.append({**gone, "is_deleted": True, "is_partial": False})
         known_in_full = min(version["valid_from"] for version in versions if not version["is_partial"])
         versions = [
             version for version in versions if not version["is_partial"] or version["valid_from"] < known_in_full
