@@ -36,7 +36,7 @@ select
     features.owner_email,
     row_number() over (
         partition by features.week
-        order by measured.tickets_opened_91d desc nulls last, measured.open_backlog desc nulls last, features.account_id nulls last
+        order by measured.tickets_opened_91d desc nulls last, measured.open_backlog desc nulls last, features.account_id asc nulls last
     ) as load_rank,
     measured.tickets_opened_28d,
     measured.tickets_opened_91d,
