@@ -12,7 +12,7 @@ import pytest
 
 from health_pipeline.identity.crosswalk import ACCOUNT_SCHEMA, LINK_SCHEMA
 from health_pipeline.identity.match import match_rate
-from health_pipeline.identity.store import _first_known_at, read_source_accounts, refresh_identity
+from health_pipeline.identity.store import first_known_at, read_source_accounts, refresh_identity
 from health_pipeline.identity.unmatched import SUGGESTION_SCHEMA
 from health_pipeline.policy.documents import PolicyError
 from health_pipeline.settings import Settings
@@ -106,9 +106,9 @@ def test_the_override_file_of_the_state_folder_is_used(landed):
         (datetime(2026, 1, 11, 23), datetime(2026, 1, 12, 6)),
     ],
 )
-def test_the_set_up_ends_at_the_first_known_at(loaded_at, expected):
+def test_the_set_up_ends_at_thefirst_known_at(loaded_at, expected):
     manifest = pa.table({"loaded_at": pa.array([loaded_at], pa.timestamp("us"))})
-    assert _first_known_at(manifest, 6) == expected
+    assert first_known_at(manifest, 6) == expected
 
 
 def test_only_what_identity_needs_is_read(landed):

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from opened_page import CONTRAST, opened
 from rich.console import Console
 from simulated_company import simulate
-from test_reporting_browser import CONTRAST, browser, opened
 from typer.testing import CliRunner
 
 from health_pipeline import cli
@@ -26,8 +26,6 @@ from health_pipeline.reporting.validation_words import BY_CONSTRUCTION, validati
 from health_pipeline.scoring.validation.assessment import assess
 from health_pipeline.scoring.validation.readings import join_readings
 from health_pipeline.settings import Settings
-
-__all__ = ["browser"]
 
 
 def write(folder, features, outcomes):
