@@ -106,7 +106,7 @@ def test_the_override_file_of_the_state_folder_is_used(landed):
         (datetime(2026, 1, 11, 23), datetime(2026, 1, 12, 6)),
     ],
 )
-def test_the_set_up_ends_at_thefirst_known_at(loaded_at, expected):
+def test_the_set_up_ends_at_the_first_known_at(loaded_at, expected):
     manifest = pa.table({"loaded_at": pa.array([loaded_at], pa.timestamp("us"))})
     assert first_known_at(manifest, 6) == expected
 
