@@ -117,7 +117,7 @@ def test_the_command_says_what_is_wrong(
 ) -> None:
     monkeypatch.setenv("HEALTH_HOME", str(published.home))
     said = io.StringIO()
-    monkeypatch.setattr(cli, "out", Console(file=said, width=400))
+    monkeypatch.setattr(cli.operations, "out", Console(file=said, width=400))
     told = CliRunner().invoke(cli.app, ["export", str(tmp_path / "out"), *arguments])
     assert told.exit_code == 1
     assert sentence in said.getvalue()

@@ -230,7 +230,7 @@ def test_too_few_leavers_give_the_number_instead_of_a_figure(policy, tmp_path):
 
 def run(monkeypatch, home, policy, *arguments):
     written = io.StringIO()
-    monkeypatch.setattr(cli, "out", Console(file=written, width=200, soft_wrap=True))
+    monkeypatch.setattr(cli.reviews, "out", Console(file=written, width=200, soft_wrap=True))
     environment = {"HEALTH_HOME": str(home), "HEALTH_POLICY": str(policy)}
     result = CliRunner().invoke(cli.app, ["validate", *map(str, arguments)], env=environment)
     return result.exit_code, written.getvalue()
