@@ -41,7 +41,7 @@ SCALES = {
     for scale in (
         Scale("tiny", 60, 10, (7, 8), 7, repeats=1, first_reviewed=45),
         Scale("small", 1_000, 19, (52, 103), 26, repeats=3),
-        Scale("medium", 10_000, 48, (52, 103), 13, repeats=3),
+        Scale("medium", 10_000, 48, (52, 103), 13, repeats=2, with_pandas=False),
         Scale("large", 100_000, 19, (7, 9), 1, repeats=1, first_reviewed=45, with_pandas=False),
     )
 }

@@ -27,6 +27,9 @@ def prepare_home(settings: Settings) -> None:
     os.environ["HEALTH_HOME"] = str(settings.home)
     if settings.policy is not None:
         os.environ["HEALTH_POLICY"] = str(settings.policy)
+    else:
+        # A run in this process before may have named a folder of its own: it judged the next run's notebook once.
+        os.environ.pop("HEALTH_POLICY", None)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     ease_history_writes(settings.dagster_home)
     shutil.copyfile(REPOSITORY / "dagster.yaml", settings.dagster_home / "dagster.yaml")
