@@ -28,7 +28,6 @@ def prepare_home(settings: Settings) -> None:
     if settings.policy is not None:
         os.environ["HEALTH_POLICY"] = str(settings.policy)
     else:
-        # A run in this process before may have named a folder of its own: it judged the next run's notebook once.
         os.environ.pop("HEALTH_POLICY", None)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     ease_history_writes(settings.dagster_home)
@@ -37,7 +36,18 @@ def prepare_home(settings: Settings) -> None:
 
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance of this state folder, so that runs of the command line stand beside those of the UI."""
+    """Dagster's instance of this state folder, so that runs of the command line stand beside those of the UI.
+
+    The environment is given back at the end: the policy folder of one run once judged the next in its process.
+    """
+    before = {name: os.environ.get(name) for name in ("DAGSTER_HOME", "HEALTH_HOME", "HEALTH_POLICY")}
     prepare_home(settings)
-    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
-        yield instance
+    try:
+        with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+            yield instance
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from health_pipeline.orchestration.home import prepare_home
+from health_pipeline.orchestration.home import dagster_instance, prepare_home
 from health_pipeline.settings import Settings
 
 
@@ -20,3 +20,15 @@ def test_a_policy_folder_is_named_for_its_own_run_only(tmp_path, monkeypatch: py
     assert "HEALTH_POLICY" not in os.environ
     assert os.environ["HEALTH_HOME"] == str(tmp_path / "second")
     assert Settings().policy is None
+
+
+def test_a_run_gives_the_environment_back(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEALTH_POLICY", raising=False)
+    monkeypatch.setenv("HEALTH_HOME", "before")
+    settings = Settings(home=tmp_path / "home", policy=tmp_path / "policy")
+    with pytest.raises(RuntimeError, match="a run that fails"), dagster_instance(settings):
+        assert os.environ["HEALTH_POLICY"] == str(tmp_path / "policy")
+        assert os.environ["HEALTH_HOME"] == str(tmp_path / "home")
+        raise RuntimeError("a run that fails")
+    assert "HEALTH_POLICY" not in os.environ
+    assert os.environ["HEALTH_HOME"] == "before"
