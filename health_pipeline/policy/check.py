@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
 
+from health_pipeline.contract.closest import closest
 from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.defect_themes import DefectThemePolicy
@@ -241,8 +241,8 @@ def _quoted(message: str) -> list[str]:
 
 
 def _hint(name: str, names: Iterable[str], otherwise: str = "") -> str:
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; the closest is {close[0]!r}" if close else otherwise
+    close = closest(name, names)
+    return f"; the closest is {close!r}" if close else otherwise
 
 
 def _keys_twice(text: str) -> Iterator[tuple[str, str]]:

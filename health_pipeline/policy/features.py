@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
+from health_pipeline.contract.closest import closest
 from health_pipeline.contract.landing import ColumnType
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.company import Domain
@@ -67,8 +67,8 @@ def feature(name: str) -> Feature:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """The closest of `names` in words, or where to look when none is close."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"the nearest name is {close[0]!r}" if close else "see docs/data_dictionary.md for the names there are"
+    close = closest(name, names)
+    return f"the nearest name is {close!r}" if close else "see docs/data-dictionary.md for the names there are"
 
 
 class Condition(PolicyModel):

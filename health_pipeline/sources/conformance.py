@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from health_pipeline.contract.closest import closest
 from health_pipeline.contract.landing import DUCKDB_TYPES, SOURCE_COLUMNS, Column, LandingTable
 from health_pipeline.sources.casts import (
     cast_can_fail,
@@ -22,7 +23,7 @@ from health_pipeline.sources.casts import (
 )
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.row_rules import broken_rule, rule_predicates
-from health_pipeline.sources.sentences import closest, first_line, hint, shown, wanted
+from health_pipeline.sources.sentences import first_line, hint, shown, wanted
 
 # A source's clock may be this far ahead of ours before its rows are set aside.
 FUTURE_TOLERANCE = timedelta(minutes=10)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from health_pipeline.contract.closest import closest
 from health_pipeline.contract.landing import LANDED_KINDS, LandingTable, landing_tables
 from health_pipeline.sources.conformance import (
     ROWS_KEPT_TYPED,
@@ -20,7 +21,6 @@ from health_pipeline.sources.conformance import (
     empty_content_sha256,
 )
 from health_pipeline.sources.extract import Extract
-from health_pipeline.sources.sentences import closest
 
 # A system's name becomes a folder's name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow.parquet as pq
 
+from health_pipeline.contract.closest import closest
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.settings import Settings
 from health_pipeline.sources.casts import quote, text_literal
@@ -22,7 +23,7 @@ from health_pipeline.sources.integrity import BrokenFileError
 from health_pipeline.sources.landing import Landing, LoadResult
 from health_pipeline.sources.mapping import InputFiles, Mapping, MappingError, SourceMapping, TableMapping, read_mapping
 from health_pipeline.sources.readers import find_files, read_input
-from health_pipeline.sources.sentences import closest, first_line
+from health_pipeline.sources.sentences import first_line
 
 _ROWS_PER_BATCH = 100_000
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "([^"]*)" not found|does not have a column named "([^"]*)"')

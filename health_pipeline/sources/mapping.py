@@ -9,9 +9,10 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from health_pipeline.contract.closest import closest
 from health_pipeline.contract.landing import LANDED_KINDS, SOURCE_COLUMNS, SourceKind, landing_tables
 from health_pipeline.sources.extract import LoadMode
-from health_pipeline.sources.sentences import closest, validation_sentence
+from health_pipeline.sources.sentences import validation_sentence
 
 FileFormat = Literal["csv", "parquet", "json", "excel"]
 

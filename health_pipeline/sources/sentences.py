@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -11,12 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from health_pipeline.contract.landing import Column
-
-
-def closest(name: str, names: Iterable[str]) -> str | None:
-    """The most similar of `names`, or None where none is similar."""
-    found = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
-    return found[0] if found else None
 
 
 def first_line(error: Exception) -> str:

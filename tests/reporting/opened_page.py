@@ -1,6 +1,8 @@
-"""A page opened in Debian's chromium, with what it requested and what went wrong; the contrast of its text."""
+"""A page opened in Debian's chromium: what it requested, what went wrong, its structure, its text's contrast."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from playwright.sync_api import Browser, Page
 
@@ -47,3 +49,23 @@ def opened(browser: Browser, path, **context) -> tuple[Page, list[str], list[str
     page.goto(path.as_uri())
     page.wait_for_load_state("networkidle")
     return page, requests, errors
+
+
+def assert_structure(page: Page, figures: int) -> None:
+    """Headings in order under one h1, landmarks, named tables and charts, ids once and no link into nothing."""
+    levels = page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for landmark in ("header", "main", "nav[aria-label]", "footer"):
+        assert page.locator(landmark).count() == 1
+    unnamed = "all => all.filter(t => !t.caption || !t.caption.textContent.trim()).length"
+    assert page.locator("table").evaluate_all(unnamed) == 0
+    assert page.locator("th:not([scope])").count() == 0
+    assert page.locator("figure").count() == figures
+    for label in page.locator("figure [role=img]").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))"):
+        assert len(label) > 40
+    ids = page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    targets = page.locator("a[href^='#']").evaluate_all("all => all.map(e => e.getAttribute('href').slice(1))")
+    assert set(targets) <= set(ids)

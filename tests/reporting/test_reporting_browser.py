@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
-from opened_page import CONTRAST, opened
+from opened_page import CONTRAST, assert_structure, opened
 
 from health_pipeline.policy.playbooks import contact_orders, predictions
 from health_pipeline.reporting.weekly import write_weekly_report
@@ -36,23 +35,8 @@ def test_verdict_is_the_first_thing_seen(browser, report):
 
 def test_headings_landmarks_tables_and_charts_are_named(browser, report):
     page, _, _ = opened(browser, report)
-    levels = page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in pairwise(levels))
-    for landmark in ("header", "main", "nav[aria-label]", "footer"):
-        assert page.locator(landmark).count() == 1
-    unnamed = "all => all.filter(t => !t.caption || !t.caption.textContent.trim()).length"
-    assert page.locator("table").evaluate_all(unnamed) == 0
-    assert page.locator("th:not([scope])").count() == 0
-    assert page.locator("figure").count() == 4
-    for label in page.locator("figure [role=img]").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))"):
-        assert len(label) > 40
+    assert_structure(page, figures=4)
     assert page.locator("figure:not(:has(details table))").count() == 0
-    ids = page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
-    assert len(ids) == len(set(ids))
-    targets = page.locator("a[href^='#']").evaluate_all("all => all.map(e => e.getAttribute('href').slice(1))")
-    assert set(targets) <= set(ids)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

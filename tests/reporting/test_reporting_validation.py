@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
-from itertools import pairwise
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from opened_page import CONTRAST, opened
+from opened_page import CONTRAST, assert_structure, opened
 from rich.console import Console
 from simulated_company import simulate
 from typer.testing import CliRunner
@@ -123,24 +122,9 @@ def test_the_verdict_is_the_first_thing_seen(browser, validated):
 
 def test_headings_tables_and_charts_are_named(browser, validated):
     page, _, _ = opened(browser, validated.page)
-    levels = page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in pairwise(levels))
-    for landmark in ("header", "main", "nav[aria-label]", "footer"):
-        assert page.locator(landmark).count() == 1
-    unnamed = "all => all.filter(t => !t.caption || !t.caption.textContent.trim()).length"
-    assert page.locator("table").evaluate_all(unnamed) == 0
-    assert page.locator("th:not([scope])").count() == 0
-    assert page.locator("figure").count() == 3
-    for label in page.locator("figure [role=img]").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))"):
-        assert len(label) > 40
+    assert_structure(page, figures=3)
     # Each chart's numbers stand beside it in a table.
     assert page.locator(".pair:has(figure):has(table)").count() == 3
-    ids = page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
-    assert len(ids) == len(set(ids))
-    targets = page.locator("a[href^='#']").evaluate_all("all => all.map(e => e.getAttribute('href').slice(1))")
-    assert set(targets) <= set(ids)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,59 +7,39 @@ with known_tickets as (
 
 ),
 
-tickets as (
+states as (
 
-    select
-        week,
-        as_of_at,
-        known_at,
-        account_id,
-        source_kind,
-        source_system,
-        source_instance,
-        ticket_id,
-        valid_from,
-        lower(type) as ticket_type,
-        lower({{ json_text('custom', 'feature_key') }}) as feature_key,
-        created_at,
-        minutes_spent,
-        {{ lifecycle_time('known_tickets', 'first_response_at', 'support', 'as_of_at', 'known_at') }} as replied_at,
-        {{ lifecycle_time('known_tickets', 'solved_at', 'support', 'as_of_at', 'known_at') }} as solved_then_at,
-        {{ lifecycle_time('known_tickets', 'closed_at', 'support', 'as_of_at', 'known_at') }} as closed_then_at,
-        solved_at is null and closed_at is null and coalesce(status, 'open') in ('solved', 'closed') as is_resolved_some_time
-    from known_tickets
-    where created_at < as_of_at
+    {{ ticket_states('known_tickets') }}
 
 ),
 
-judged as (
+tickets as (
 
     select
-        tickets.*,
+        *,
         {{ in_window('created_at', 'as_of_at', 28) }} as is_of_28d,
-        {{ in_window('created_at', 'as_of_at', 91) }} as is_of_91d,
-        solved_then_at is null and closed_then_at is null and not is_resolved_some_time as is_open
-    from tickets
+        {{ in_window('created_at', 'as_of_at', 91) }} as is_of_91d
+    from states
 
 )
 
 -- Without a ticket's words: who matches phrases reads them from the version that `valid_from` names.
 select
-    judged.week,
-    judged.account_id,
-    judged.source_kind,
-    judged.source_system,
-    judged.source_instance,
-    judged.ticket_id,
-    judged.valid_from,
-    judged.ticket_type,
-    judged.feature_key,
-    judged.created_at,
-    judged.is_of_28d,
-    judged.is_of_91d,
-    judged.is_open,
-    judged.is_open and judged.replied_at is null as is_unreplied,
-    judged.minutes_spent
-from judged
-inner join {{ spine }} as spine on judged.week = spine.week and judged.account_id = spine.account_id
-where judged.is_of_91d or judged.is_open
+    tickets.week,
+    tickets.account_id,
+    tickets.source_kind,
+    tickets.source_system,
+    tickets.source_instance,
+    tickets.ticket_id,
+    tickets.valid_from,
+    lower(tickets.type) as ticket_type,
+    lower({{ json_text('tickets.custom', 'feature_key') }}) as feature_key,
+    tickets.created_at,
+    tickets.is_of_28d,
+    tickets.is_of_91d,
+    tickets.is_open,
+    tickets.is_open and tickets.replied_at is null as is_unreplied,
+    tickets.minutes_spent
+from tickets
+inner join {{ spine }} as spine on tickets.week = spine.week and tickets.account_id = spine.account_id
+where tickets.is_of_91d or tickets.is_open

@@ -7,26 +7,9 @@ with known_tickets as (
 
 ),
 
--- Lifecycle times as they could be read then; the status of today says nothing about the past. It decides only where
--- a source gives neither time.
 tickets as (
 
-    select
-        week,
-        as_of_at,
-        known_at,
-        account_id,
-        source_kind,
-        source_system,
-        source_instance,
-        ticket_id,
-        created_at,
-        {{ lifecycle_time('known_tickets', 'first_response_at', 'support', 'as_of_at', 'known_at') }} as replied_at,
-        {{ lifecycle_time('known_tickets', 'solved_at', 'support', 'as_of_at', 'known_at') }} as solved_then_at,
-        {{ lifecycle_time('known_tickets', 'closed_at', 'support', 'as_of_at', 'known_at') }} as closed_then_at,
-        solved_at is null and closed_at is null and coalesce(status, 'open') in ('solved', 'closed') as is_resolved_some_time
-    from known_tickets
-    where created_at < as_of_at
+    {{ ticket_states('known_tickets') }}
 
 ),
 
@@ -51,8 +34,6 @@ judged as (
 
     select
         tickets.*,
-        coalesce(tickets.solved_then_at, tickets.closed_then_at) as resolved_at,
-        tickets.solved_then_at is null and tickets.closed_then_at is null and not tickets.is_resolved_some_time as is_open,
         priorities.first_priority
     from tickets
     left join priorities
