@@ -50,7 +50,7 @@ bench: install  ## Measure the review at SCALE=small, medium or large; writes do
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
 
-dictionary: install  ## Write docs/data-dictionary.md from the contract
+dictionary: install  ## Write docs/data-dictionary.md and docs/ai-rmf.md
 	.venv/bin/health-pipeline dictionary
 
 clean:  ## Remove caches (var/ stays: it holds your releases)

@@ -132,19 +132,20 @@ def doctor(
 
 @app.command()
 def dictionary(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the file is up to date.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the files are up to date.")] = False,
 ) -> None:
-    """Write docs/data-dictionary.md from the contract."""
+    """Write the generated pages: docs/data-dictionary.md and docs/ai-rmf.md."""
+    from health_pipeline.reporting.accountability import accountability_page  # noqa: PLC0415
     from health_pipeline.reporting.dictionary import data_dictionary  # noqa: PLC0415
 
-    path = REPOSITORY / "docs" / "data-dictionary.md"
-    text = data_dictionary()
     with failing_in_one_sentence(out):
-        if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
-            raise ValueError(f"{path.relative_to(REPOSITORY)} is not what the contract says; run `make dictionary`.")
-        if not check:
-            path.write_text(text, encoding="utf-8")
-        out.print(f"{path.relative_to(REPOSITORY)} is up to date.")
+        for name, text in (("data-dictionary", data_dictionary()), ("ai-rmf", accountability_page())):
+            path = REPOSITORY / "docs" / f"{name}.md"
+            if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
+                raise ValueError(f"{path.relative_to(REPOSITORY)} is not what it is made from; run `make dictionary`.")
+            if not check:
+                path.write_text(text, encoding="utf-8")
+            out.print(f"{path.relative_to(REPOSITORY)} is up to date.")
 
 
 @app.command()

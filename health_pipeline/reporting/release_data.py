@@ -57,6 +57,7 @@ class ReleaseData:
     versions : column to its values, of policy_version and code_version, this week and the week before
     trend : (week, effective_tier, accounts, arr_reporting) of up to 26 weeks
     tasks, models, unmatched : whole snapshots
+    rows : rows of each table, all weeks
     names : account_id to account name
     scores_before : account_id to the score of the week before
     """
@@ -85,6 +86,7 @@ class ReleaseData:
     tasks: list[Row]
     models: list[Row]
     unmatched: list[Row]
+    rows: dict[str, int]
     names: dict[str, str]
     scores_before: dict[str, float | None]
 
@@ -169,6 +171,9 @@ def read_release(release_folder: Path) -> ReleaseData:
             tasks=_query(connection, "select * from review_tasks order by priority, due_date, task_id"),
             models=_query(connection, "select * from segment_models order by segment_model_id"),
             unmatched=_query(connection, "select * from unmatched_records order by all"),
+            rows={
+                name: _query(connection, f"select count(*) as rows from {name}")[0]["rows"] for name in sorted(there)
+            },
             names={row["account_id"]: row["account_name"] for row in _query(connection, _NAMES)},
             scores_before={row["account_id"]: row["score"] for row in _query(connection, _SCORES, [before or week])}
             if before

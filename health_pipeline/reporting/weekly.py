@@ -15,6 +15,7 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.planning.wording import TIER_WORDS, counted
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.reporting import decisions, plan_sections, product_sections, sections, source_sections
+from health_pipeline.reporting.accountability import accountability_sentence, accountability_table
 from health_pipeline.reporting.archive import write_archive
 from health_pipeline.reporting.causes import common_causes
 from health_pipeline.reporting.charts import (
@@ -140,6 +141,8 @@ def _content(
         "incidents": None if incidents is None else source_sections.incidents_table(incidents, now),
         "incidents_sentence": "" if incidents is None else source_sections.incidents_sentence(incidents, now),
         "provenance": source_sections.provenance(data),
+        "accountability": accountability_table(data.rows),
+        "accountability_sentence": accountability_sentence(data.rows),
         "as_of": clock(Week(data.week).as_of_at),
         "known": clock(data.health[0]["known_at"]),
         "not_applicable": list(company.not_applicable_domains),
