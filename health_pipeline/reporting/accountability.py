@@ -137,7 +137,7 @@ def accountability_sentence(rows: Mapping[str, int]) -> str:
     with_evidence = sum(bool(answer.found) for answer in answers)
     return (
         f"For {with_evidence} of the {len(answers)} subcategories of the NIST AI Risk Management Framework 1.0 that "
-        "apply this release holds an artefact that is evidence. It is a list for a person to judge by; it claims nothing."
+        "apply this release holds an artefact. It is a list for a person to judge by; it claims nothing."
     )
 
 
