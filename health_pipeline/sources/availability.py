@@ -6,7 +6,7 @@ from datetime import datetime
 
 from health_pipeline.contract.landing import LOAD_COLUMNS, LandingTable
 from health_pipeline.sources.casts import quote, text_literal
-from health_pipeline.sources.conformance import delivered_columns
+from health_pipeline.sources.delivered import delivered_columns
 from health_pipeline.sources.extract import LoadMode
 
 

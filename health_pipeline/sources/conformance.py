@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from health_pipeline.contract.closest import closest
-from health_pipeline.contract.landing import DUCKDB_TYPES, SOURCE_COLUMNS, Column, LandingTable
+from health_pipeline.contract.landing import DUCKDB_TYPES, Column, LandingTable
 from health_pipeline.sources.casts import (
     cast_can_fail,
     cast_expression,
@@ -21,20 +20,23 @@ from health_pipeline.sources.casts import (
     quote,
     text_literal,
 )
+from health_pipeline.sources.delivered import (
+    ROW_ORIGIN,
+    content_sha256,
+    delivered_columns,
+    delivered_name,
+    is_future,
+    one_row_per_key,
+    row_text,
+)
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.row_rules import broken_rule, rule_predicates
 from health_pipeline.sources.sentences import first_line, hint, shown, wanted
 
-# A source's clock may be this far ahead of ours before its rows are set aside.
-FUTURE_TOLERANCE = timedelta(minutes=10)
-# A subscription may be signed before it starts: there a future event time is a plan, not a wrong clock.
-PLANNED_EVENT_TABLES = frozenset({"billing_subscription"})
 # Where more of a table than this lies in the future, the source's clock or time zone is wrong, not some rows.
 FUTURE_SHARE_REFUSED = 0.5
 # Up to these rows a typed copy in memory is quicker than casting again.
 ROWS_KEPT_TYPED = 200_000
-# A delivered column of this name says where a row comes from ("orders.csv row 17"); it is not landed.
-ROW_ORIGIN = "_row_origin"
 
 
 class LoadRefusedError(ValueError):
@@ -71,53 +73,6 @@ class ConformedTable:
     watermark_from: datetime | None
     watermark_to: datetime | None
     warnings: tuple[str, ...]
-
-
-def delivered_name(table: str) -> str:
-    """The name under which a delivered table is registered in DuckDB."""
-    return f"delivered_{table}"
-
-
-def delivered_columns(table: LandingTable) -> tuple[Column, ...]:
-    """The columns a source delivers of that table: the table's own and the source columns."""
-    return (*table.columns, *SOURCE_COLUMNS)
-
-
-def is_future(table: LandingTable, loaded_at: datetime) -> str:
-    """SQL predicate: the row claims to have happened or changed after the load was made."""
-    names = ["source_created_at", "source_updated_at"]
-    if table.event_time and table.name not in PLANNED_EVENT_TABLES:
-        names.append(table.event_time)
-    moments = ", ".join(f"cast({quote(name)} as timestamp)" for name in names)
-    limit = (loaded_at + FUTURE_TOLERANCE).isoformat(" ")
-    return f"coalesce(greatest({moments}) > timestamp '{limit}', false)"
-
-
-def one_row_per_key(table: LandingTable, relation: str) -> str:
-    """SQL: the relation with the newest row of each key, in a total order, so that row order never matters."""
-    key = ", ".join(quote(name) for name in table.key)
-    order = f"source_updated_at desc nulls last, {row_text(table)}"
-    ranked = f"select *, row_number() over (partition by {key} order by {order}) as _rank from {relation}"
-    return f"select * exclude (_rank) from ({ranked}) where _rank = 1"
-
-
-def row_text(table: LandingTable) -> str:
-    """SQL: a row's content as one text; null and the empty text differ."""
-    cells = []
-    for column in delivered_columns(table):
-        value = f"round({quote(column.name)}, 9) + 0.0" if column.type == "number" else quote(column.name)
-        cells.append(f"coalesce(cast({value} as varchar), chr(0))")
-    return f"concat_ws(chr(31), {', '.join(cells)})"
-
-
-def empty_content_sha256(table: LandingTable) -> str:
-    """The content hash of that table without rows."""
-    return _content_sha256(table, 0, 0)
-
-
-def _content_sha256(table: LandingTable, rows: int, row_hashes: int) -> str:
-    columns = ",".join(column.name for column in delivered_columns(table))
-    return hashlib.sha256(f"{table.name}|{columns}|{rows}|{row_hashes}".encode()).hexdigest()
 
 
 class _Delivery:
@@ -251,7 +206,7 @@ def conform(
         rows=rows,
         future_rows=future,
         has_repeated_keys=repeated,
-        content_sha256=_content_sha256(table, found["_rows"], int(found["_hash"] or 0)),
+        content_sha256=content_sha256(table, found["_rows"], int(found["_hash"] or 0)),
         watermark_from=found["_from"],
         watermark_to=found["_to"],
         warnings=tuple(warnings),

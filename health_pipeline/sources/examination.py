@@ -18,8 +18,8 @@ from health_pipeline.sources.conformance import (
     ConformedTable,
     LoadRefusedError,
     conform,
-    empty_content_sha256,
 )
+from health_pipeline.sources.delivered import empty_content_sha256
 from health_pipeline.sources.extract import Extract
 
 # A system's name becomes a folder's name.

@@ -16,7 +16,7 @@ from health_pipeline.contract.closest import closest
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.settings import Settings
 from health_pipeline.sources.casts import quote, text_literal
-from health_pipeline.sources.conformance import ROW_ORIGIN
+from health_pipeline.sources.delivered import ROW_ORIGIN
 from health_pipeline.sources.examination import in_memory_duckdb
 from health_pipeline.sources.extract import Extract, LoadMode, TableExtract
 from health_pipeline.sources.integrity import BrokenFileError

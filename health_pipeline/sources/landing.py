@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 from health_pipeline.contract.landing import LANDED_KINDS, landing_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.policy.company import CompanyPolicy
-from health_pipeline.sources.conformance import LoadRefusedError, delivered_name
+from health_pipeline.sources.conformance import LoadRefusedError
+from health_pipeline.sources.delivered import delivered_name
 from health_pipeline.sources.deliveries import Delivery, dealt_with, note_duplicate
 from health_pipeline.sources.examination import (
     Examined,

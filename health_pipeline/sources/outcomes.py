@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 
 from health_pipeline.contract.landing import SourceKind
-from health_pipeline.sources.conformance import ConformedTable, delivered_columns, is_future
+from health_pipeline.sources.conformance import ConformedTable
+from health_pipeline.sources.delivered import delivered_columns, is_future
 from health_pipeline.sources.examination import Examined
 from health_pipeline.sources.extract import Extract
 from health_pipeline.sources.quarantine import Quarantine, QuarantinedLoad, QuarantineStatus, copy_delivered

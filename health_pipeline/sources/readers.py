@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from health_pipeline.contract.closest import closest
 from health_pipeline.sources.casts import quote, text_literal
-from health_pipeline.sources.conformance import ROW_ORIGIN
+from health_pipeline.sources.delivered import ROW_ORIGIN
 from health_pipeline.sources.integrity import BrokenFileError, check_whole, format_of, open_bytes
 from health_pipeline.sources.mapping import InputFiles, MappingError
 from health_pipeline.sources.sentences import first_line

@@ -10,12 +10,8 @@ import pyarrow.parquet as pq
 from health_pipeline.contract.landing import LandingTable, arrow_schema
 from health_pipeline.sources.availability import landed_select
 from health_pipeline.sources.casts import text_literal
-from health_pipeline.sources.conformance import (
-    ConformedTable,
-    empty_content_sha256,
-    is_future,
-    one_row_per_key,
-)
+from health_pipeline.sources.conformance import ConformedTable
+from health_pipeline.sources.delivered import empty_content_sha256, is_future, one_row_per_key
 from health_pipeline.sources.examination import Examined
 from health_pipeline.sources.records import TableRecord
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from health_pipeline.sources.casts import quote
-from health_pipeline.sources.conformance import ROW_ORIGIN
+from health_pipeline.sources.delivered import ROW_ORIGIN
 from health_pipeline.sources.drafting.headers import Header, read_header
 from health_pipeline.sources.drafting.moments import MomentForm, NumberForm, moment_form, number_form
 from health_pipeline.sources.integrity import BrokenFileError, format_of, open_bytes
