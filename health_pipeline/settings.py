@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     duckdb_memory_limit : str
         `HEALTH_DUCKDB_MEMORY_LIMIT`: what DuckDB may use, such as `4GB`; it spills to disk beyond. dbt's own
         process takes about 0.3 GB on top, the run that started it up to 1 GB.
+    ledger_database : str or None
+        `HEALTH_LEDGER_URL`: SQLAlchemy URL of the ledger where several people write, such as
+        `postgresql+psycopg://desk@db/ledger`; a SQLite file under `home` where it is not given.
     run_lock_wait_seconds : float
         `HEALTH_RUN_LOCK_WAIT_SECONDS`: how long a run waits for another one to end.
     """
@@ -38,6 +41,9 @@ class Settings(BaseSettings):
     webhook_url: str | None = None
     duckdb_memory_limit: str = "2GB"
     run_lock_wait_seconds: float = 3600.0
+    ledger_database: str | None = Field(
+        default=None, validation_alias=AliasChoices("HEALTH_LEDGER_URL", "ledger_database")
+    )
 
     def model_post_init(self, context: object) -> None:
         """Make the state folder absolute once, so that a change of working directory moves nothing."""
@@ -83,7 +89,12 @@ class Settings(BaseSettings):
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy URL of the ledger (incidents, adoptions, decisions)."""
-        return f"sqlite:///{self.home / 'ledger' / 'ledger.db'}"
+        return self.ledger_database or f"sqlite:///{self.home / 'ledger' / 'ledger.db'}"
+
+    @property
+    def ledger_text_key(self) -> Path:
+        """The key of the digests that stand for people's words in the ledger; readable by its owner alone."""
+        return self.home / "ledger" / "text.key"
 
     @property
     def reports(self) -> Path:

@@ -18,6 +18,7 @@ from health_pipeline.policy.defect_themes import load_defect_themes
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
+from health_pipeline.policy.review import load_review
 from health_pipeline.policy.segmentation import load_segmentation
 from health_pipeline.policy.validation import load_validation
 from health_pipeline.publication.releases import current_release, list_releases
@@ -90,6 +91,7 @@ _LOADERS: tuple[Callable[[Path | None], Document[Any]], ...] = (
     load_playbooks,
     load_capacity,
     load_defect_themes,
+    load_review,
 )
 
 

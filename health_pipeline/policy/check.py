@@ -18,6 +18,7 @@ from health_pipeline.policy.defect_themes import DefectThemePolicy
 from health_pipeline.policy.documents import PolicyModel, content_hash, document_path
 from health_pipeline.policy.health_score import HealthScorePolicy
 from health_pipeline.policy.playbooks import PlaybookPolicy
+from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.policy.segmentation import SegmentationPolicy
 from health_pipeline.policy.validation import ValidationPolicy
 
@@ -29,6 +30,7 @@ DOCUMENTS: dict[str, type[PolicyModel]] = {
     "capacity": CapacityPolicy,
     "defect_themes": DefectThemePolicy,
     "validation": ValidationPolicy,
+    "review": ReviewPolicy,
 }
 # Read from the same folder by other rooms.
 OTHER_FILES = ("identity_overrides.yaml", "identity_overrides.csv")

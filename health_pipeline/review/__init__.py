@@ -1,5 +1,48 @@
 """The ledger, the state machine, the desk.
 
 In: published packets, people's decisions. Out: an append-only ledger. Never: an effect without an approval.
-Arrives with the review desk; empty until then.
+
+`Ledger.open(settings)` opens it; use it in a `with` block. Of it:
+
+- `cases(CaseFilter(...))`, `count(...)`, `case(case_id)`: cases as they are, in the queue's order.
+  `queue_reason(case, now)` says why one waits, `approval_holds(case, now)` whether its approval has an effect,
+  `states.possible(state)` what may be asked for.
+- `decide(case_id, action, actor, case_version, idempotency_key, form)`: a `Decision` (event, case after it) or a
+  `Refusal` (event, case, the stop rules with reason and who may release each). `ConflictError.case` is the case as it
+  is now; `FormError` names a field. Actions, their states, permissions and guards: `states.TRANSITIONS`; their fields:
+  `forms.FORMS`; the stop rules: `stop_rules.STOP_RULES`; who may: `permissions.GRANTS`, `permissions.covers`.
+- `events(case_id=..., account_id=..., types=..., after_seq=...)`, `texts(references)`: history, and what people wrote.
+- `intake(release)`: a published release's packets become cases; `expire_due()`: approvals and acceptances that ran out.
+- `set_person`, `people`, `person`; `set_four_eyes`; `erase_text`; overrides of a tier.
+- `verify(anchors)`, `head()`, `rebuild()`: the chain, and the cases made anew from it.
 """
+
+from health_pipeline.review.cases import Case, Event, TextRef, approval_holds, queue_reason
+from health_pipeline.review.database import LedgerError, LedgerTooNewError
+from health_pipeline.review.decisions import Decision, Refusal
+from health_pipeline.review.forms import FormError
+from health_pipeline.review.intake import IncomingPacket, Intake
+from health_pipeline.review.ledger import ConflictError, IdempotencyError, Ledger, UnknownCaseError
+from health_pipeline.review.permissions import Person
+from health_pipeline.review.projection import CaseFilter
+
+__all__ = [
+    "Case",
+    "CaseFilter",
+    "ConflictError",
+    "Decision",
+    "Event",
+    "FormError",
+    "IdempotencyError",
+    "IncomingPacket",
+    "Intake",
+    "Ledger",
+    "LedgerError",
+    "LedgerTooNewError",
+    "Person",
+    "Refusal",
+    "TextRef",
+    "UnknownCaseError",
+    "approval_holds",
+    "queue_reason",
+]

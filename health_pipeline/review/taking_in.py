@@ -1,0 +1,67 @@
+"""Writes incoming packets into the ledger, all of a release in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+
+from sqlalchemy import Connection
+
+from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.event_chain import GENESIS
+from health_pipeline.review.cases import Case, Event
+from health_pipeline.review.events import Draft, append, read_events
+from health_pipeline.review.fold import fold
+from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, drafts_of
+from health_pipeline.review.permissions import SYSTEM
+from health_pipeline.review.projection import find_cases, save_cases
+
+
+def take_in(connection: Connection, release: str, incoming: Sequence[IncomingPacket], now: datetime) -> Intake:
+    """Take packets in, in their order; the same ones again leave nothing.
+
+    Parameters
+    ----------
+    connection : in a transaction of `database.writing`
+    """
+    ids = list(dict.fromkeys(packet.packet_id for packet in incoming))
+    before = find_cases(connection, ids)
+    cases: dict[str, Case] = dict(before)
+    drafts: list[Draft] = []
+    counts = dict.fromkeys(("detected", "rebuilt", "returned_to_review", "reopened", "unchanged"), 0)
+    for packet in incoming:
+        made = drafts_of(cases.get(packet.packet_id), packet, release, now)
+        counts[_what_happened(made)] += 1
+        for draft in made:
+            cases[packet.packet_id] = fold(cases.get(packet.packet_id), _unchained(draft))
+        drafts += made
+    weeks = tuple(sorted({packet.week for packet in incoming}))
+    if drafts:
+        changed = {draft.case_id for draft in drafts}
+        days = [day.isoformat() for day in weeks]
+        append(connection, [*drafts, Draft(TAKEN_IN, SYSTEM, now, {"release": release, "weeks": days, **counts})])
+        save_cases(connection, (cases[one] for one in ids if one in changed), set(before))
+    return Intake(release, weeks, **counts)
+
+
+def last_week_taken_in(connection: Connection) -> Week | None:
+    """The newest week whose packets are in the ledger; None where none ever came in."""
+    weeks = [week for event in read_events(connection, types=[TAKEN_IN]) for week in event.payload["weeks"]]
+    return Week(date.fromisoformat(max(weeks))) if weeks else None
+
+
+def _what_happened(drafts: Sequence[Draft]) -> str:
+    if not drafts:
+        return "unchanged"
+    if drafts[0].type == "risk_detected":
+        return "detected"
+    if drafts[-1].type == "reopened":
+        return "reopened"
+    return "returned_to_review" if drafts[-1].payload.get("state") == "in_review" else "rebuilt"
+
+
+def _unchained(draft: Draft) -> Event:
+    """The event as the fold sees it; its number and hash come with the chain, and no case depends on them."""
+    values = {**asdict(draft), "payload": dict(draft.payload), "at": draft.at.astimezone(UTC)}
+    return Event(seq=0, prev_hash=GENESIS, hash=GENESIS, **values)
