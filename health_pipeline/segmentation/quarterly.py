@@ -19,9 +19,11 @@ from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.features import feature
 from health_pipeline.policy.segmentation import SegmentationPolicy
+from health_pipeline.segmentation.methods.gap import gap_statistic
+from health_pipeline.segmentation.methods.kmeans import fit_kmeans
+from health_pipeline.segmentation.methods.prediction_strength import prediction_strength
 from health_pipeline.segmentation.model import UNSEGMENTED, SegmentModel
 from health_pipeline.segmentation.naming import description, listing_order, segment_names
-from health_pipeline.segmentation.number_of_segments import fit_kmeans, gap_statistic, prediction_strength
 from health_pipeline.segmentation.space import Floats, Space, known_values
 
 SILHOUETTE_ACCOUNTS = 2_000

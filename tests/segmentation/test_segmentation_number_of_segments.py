@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from health_pipeline.segmentation.number_of_segments import gap_statistic, prediction_strength
+from health_pipeline.segmentation.methods.gap import gap_statistic
+from health_pipeline.segmentation.methods.prediction_strength import prediction_strength
 
 CORNERS = 10.0 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]])
 CORRELATED = [[1, 0.9, 0.8], [0.9, 1, 0.85], [0.8, 0.85, 1]]

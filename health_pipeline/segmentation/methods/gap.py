@@ -1,32 +1,32 @@
-"""How many segments there are, one being a possible answer: gap statistic and prediction strength."""
+"""The gap statistic: how many clusters there are, one being a possible answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-Floats = NDArray[np.float64]
+from health_pipeline.segmentation.methods.kmeans import Floats, fit_kmeans, one_thread
 
 STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
 class GapStatistic:
-    """Gaps of 1, 2, ... segments with their standard errors, for both references, and the number chosen."""
+    """Gaps of 1, 2, ... segments with their standard errors, for both references, and the number chosen.
+
+    Attributes
+    ----------
+    chosen : by globalSEmax, the smaller of the two references' answers
+    first_se_max : by firstSEmax, the smaller of the two: the first local maximum, which stops early where clusters nest
+    """
 
     along_features: tuple[float, ...]
     along_features_error: tuple[float, ...]
     along_components: tuple[float, ...]
     along_components_error: tuple[float, ...]
     chosen: int
-
-
-# On some thousand points threads wait for each other longer than they work: twenty times slower on two busy cores.
-one_thread = ThreadpoolController().wrap(limits=1)
+    first_se_max: int
 
 
 @one_thread
@@ -71,6 +71,7 @@ def gap_statistic(points: Floats, most: int, references: int, n_init: int, seed:
         error = simulated.std(axis=0) * np.sqrt(1 + 1 / references)
         found.append((simulated.mean(axis=0) - observed, error))
     chosen = min(_global_se_max(gap, error) for gap, error in found)
+    first = min(_first_se_max(gap, error) for gap, error in found)
     (features_gap, features_error), (components_gap, components_error) = found
     return GapStatistic(
         tuple(map(float, features_gap)),
@@ -78,13 +79,8 @@ def gap_statistic(points: Floats, most: int, references: int, n_init: int, seed:
         tuple(map(float, components_gap)),
         tuple(map(float, components_error)),
         chosen,
+        first,
     )
-
-
-@one_thread
-def fit_kmeans(points: Floats, k: int, n_init: int, seed: int) -> KMeans:
-    """Fit k-means with that many starts; points are of shape (n, features)."""
-    return KMeans(k, n_init=n_init, random_state=seed).fit(points)
 
 
 def _global_se_max(gap: Floats, error: Floats) -> int:
@@ -92,43 +88,10 @@ def _global_se_max(gap: Floats, error: Floats) -> int:
     return int(np.argmax(gap >= gap[best] - STANDARD_ERRORS * error[best])) + 1
 
 
-@one_thread
-def prediction_strength(points: Floats, k: int, splits: int, n_init: int, seed: int) -> float:
-    """How well the clusters of one half predict who belongs together in the other half, mean over random halves.
-
-    Parameters
-    ----------
-    points : shape (n, features), scaled
-    k : number of clusters
-    splits : number of random halves
-    n_init : starts of k-means
-    seed : seeds the halves and k-means
-
-    Returns
-    -------
-    float
-        0 to 1: of the worst cluster's pairs, the share that the other half's centres keep together; 1 for k = 1. From
-        0.8 on clusters are taken as real.
-
-    References
-    ----------
-    Tibshirani, Walther (2005), Cluster validation by prediction strength, JCGS 14(3).
-    """
-    if k == 1:
-        return 1.0
-    rng = np.random.default_rng(seed)
-    strengths = []
-    for _ in range(splits):
-        order = rng.permutation(len(points))
-        first, second = points[order[::2]], points[order[1::2]]
-        centres = np.asarray(fit_kmeans(first, k, n_init, seed).cluster_centers_)
-        predicted = ((second[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2).argmin(axis=1)
-        counts = np.zeros((k, k))
-        np.add.at(counts, (fit_kmeans(second, k, n_init, seed).labels_, predicted), 1)
-        sizes = counts.sum(axis=1)
-        pairs = np.maximum(sizes * (sizes - 1), 1)
-        strengths.append(float(np.where(sizes > 1, (counts * (counts - 1)).sum(axis=1) / pairs, 0.0).min()))
-    return float(np.mean(strengths))
+def _first_se_max(gap: Floats, error: Floats) -> int:
+    falls = np.flatnonzero(np.diff(gap) <= 0)
+    best = int(falls[0]) if len(falls) else len(gap) - 1
+    return int(np.argmax(gap[: best + 1] >= gap[best] - STANDARD_ERRORS * error[best])) + 1
 
 
 def _log_dispersions(points: Floats, most: int, n_init: int, seed: int) -> Floats:
