@@ -1,0 +1,47 @@
+"""Texts in a comparable form, character by character: a span in the folded text is the same span in the original."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+_TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,500}>")
+_SAME = {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
+_SAME |= dict.fromkeys("‐‑‒–—−", "-")
+_SAME |= {"ı": "i", "ø": "o", "Ø": "o", "đ": "d", "ł": "l", "Ł": "l"}
+
+
+class _Folding(dict[int, str]):
+    """Learns a character's folded form the first time it meets it."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        base = _SAME.get(character)
+        if base is None:
+            base = unicodedata.normalize("NFD", character)[0].lower()[:1]
+            if not base.isprintable() or unicodedata.category(base).startswith(("Z", "C")):
+                base = "\n" if character in "\n\r\u2028\u2029" else " "
+        self[code] = base
+        return base
+
+
+_FOLDING = _Folding()
+
+
+def fold(text: str) -> str:
+    """Lower case, without accents, control characters as spaces, quoted lines of a mail and HTML tags blanked out.
+
+    Returns
+    -------
+    str
+        As long as `text`: position i of the one is position i of the other.
+    """
+    if ">" in text:
+        text = _QUOTED_LINE.sub(_blank, text)
+        text = _TAG.sub(_blank, text)
+    return text.translate(_FOLDING)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
