@@ -20,6 +20,8 @@
     'risk_history': ref('stg_risk_history'),
     'treatment': ref('stg_treatment'),
     'tier_override': ref('stg_tier_override'),
+    'text_reading': ref('stg_text_reading'),
+    'text_phrase': ref('stg_text_phrase'),
 } %}
 with staged as (
 

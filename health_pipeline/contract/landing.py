@@ -13,11 +13,15 @@ import yaml
 
 ColumnType = Literal["text", "integer", "number", "decimal", "date", "timestamp", "boolean", "json"]
 
-SourceKind = Literal["crm", "billing", "support", "survey", "usage", "cs", "projects", "risk", "engagement", "review"]
-# What people of the company decided in the review is landed like any source. It says nothing of a customer, so it
-# is none of the nine kinds of source: it has no accounts of its own, no freshness, and counts towards no coverage.
+SourceKind = Literal[
+    "crm", "billing", "support", "survey", "usage", "cs", "projects", "risk", "engagement", "review", "text"
+]
+# Two kinds are landed like any source and are none of the nine: what people of the company decided in the review, and
+# what we read in texts of the nine. They have no accounts of their own, no freshness, and count towards no coverage.
 LANDED_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
-SOURCE_KINDS: tuple[SourceKind, ...] = tuple(kind for kind in LANDED_KINDS if kind != "review")
+SOURCE_KINDS: tuple[SourceKind, ...] = tuple(kind for kind in LANDED_KINDS if kind not in ("review", "text"))
+# What somebody delivers; the others we make ourselves.
+DELIVERED_KINDS: tuple[SourceKind, ...] = tuple(kind for kind in LANDED_KINDS if kind != "text")
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),

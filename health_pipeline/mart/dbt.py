@@ -22,7 +22,9 @@ from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.mart.warehouse import table_hashes
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import CompanyPolicy, Domain
+from health_pipeline.policy.risk_phrases import load_risk_phrases
 from health_pipeline.settings import REPOSITORY, Settings
+from health_pipeline.text.version import rule_version
 
 DBT_PROJECT = REPOSITORY / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
@@ -137,6 +139,7 @@ def dbt_vars(settings: Settings, company: CompanyPolicy, weeks: Sequence[Week]) 
         "last_week": str(ordered[-1]),
         "landing_manifest": str(settings.scratch / "landing_manifest.parquet"),
         "integration_version": integration_version(company.cutoff_hours),
+        "text_rule_version": rule_version(load_risk_phrases(settings.policy)),
         **policy_vars(company),
     }
 

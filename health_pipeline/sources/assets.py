@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from health_pipeline.contract.clocks import Week
-from health_pipeline.contract.landing import LANDED_KINDS, landing_tables
+from health_pipeline.contract.landing import DELIVERED_KINDS, landing_tables
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_numbers, weeks_of
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
@@ -36,7 +36,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name="pull_sources",
         specs=[
-            *(_spec(kind) for kind in LANDED_KINDS),
+            *(_spec(kind) for kind in DELIVERED_KINDS),
             dg.AssetSpec(
                 ["landing", "source_load"],
                 group_name=GROUP,
@@ -60,7 +60,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             raise dg.Failure(description=" ".join(report.blocking), allow_retries=False)
         manifest = Landing(settings.landing, settings.quarantine).manifest().to_pandas()
         logger.info("pulled", loads_landed=report.landed, loads_held=report.held, through=str(newest))
-        for kind in LANDED_KINDS:
+        for kind in DELIVERED_KINDS:
             report_numbers(context, ["landing", kind], landed_by_week(manifest, kind, weeks, company.cutoff_hours))
             rows = manifest[manifest["source_kind"] == kind]
             yield dg.MaterializeResult(

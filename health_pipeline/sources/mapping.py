@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from health_pipeline.contract.closest import closest
-from health_pipeline.contract.landing import LANDED_KINDS, SOURCE_COLUMNS, SourceKind, landing_tables
+from health_pipeline.contract.landing import DELIVERED_KINDS, SOURCE_COLUMNS, SourceKind, landing_tables
 from health_pipeline.sources.extract import LoadMode
 from health_pipeline.sources.sentences import validation_sentence
 
@@ -126,8 +126,8 @@ class SourceMapping(_Part):
     @field_validator("kind", mode="before")
     @classmethod
     def _kind_is_known(cls, kind: object) -> object:
-        if kind not in LANDED_KINDS:
-            raise ValueError(f"must be one of {', '.join(LANDED_KINDS)}{_near(str(kind), LANDED_KINDS)}")
+        if kind not in DELIVERED_KINDS:
+            raise ValueError(f"must be one of {', '.join(DELIVERED_KINDS)}{_near(str(kind), DELIVERED_KINDS)}")
         return kind
 
     @model_validator(mode="after")

@@ -62,7 +62,7 @@ def test_no_prediction_or_forecast_column_is_published():
 
 def test_every_kind_of_source_has_tables_with_keys_and_an_event_time_where_records_do_not_change():
     kinds = {kind for table in landing_tables().values() for kind in table.kinds}
-    assert kinds == set(LANDED_KINDS) == {*SOURCE_KINDS, "review"}
+    assert kinds == set(LANDED_KINDS) == {*SOURCE_KINDS, "review", "text"}
     for table in landing_tables().values():
         assert set(table.key) <= set(table.required)
         assert table.is_mutable or table.event_time is not None

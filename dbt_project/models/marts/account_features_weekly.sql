@@ -71,6 +71,8 @@ select
     sentiment.nps_answers_90d,
     sentiment.csm_sentiment,
     sentiment.csm_sentiment_age_days,
+    texts.risk_phrase_count_91d,
+    texts.text_sentiment_91d,
     sentiment.sentiment_status,
     sentiment.sentiment_newest_fact_age_days,
     outcomes.goals_on_track_share,
@@ -112,6 +114,8 @@ inner join {{ ref('int_engagement_weekly') }} as engagement
     on spine.week = engagement.week and spine.account_id = engagement.account_id
 inner join {{ ref('int_sentiment_weekly') }} as sentiment
     on spine.week = sentiment.week and spine.account_id = sentiment.account_id
+inner join {{ ref('int_text_weekly') }} as texts
+    on spine.week = texts.week and spine.account_id = texts.account_id
 inner join {{ ref('int_outcomes_weekly') }} as outcomes
     on spine.week = outcomes.week and spine.account_id = outcomes.account_id
 inner join {{ ref('int_risk_weekly') }} as risk
