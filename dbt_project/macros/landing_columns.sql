@@ -610,7 +610,7 @@
             'event_time': 'occurred_at',
             'is_mutable': false,
             'lifecycle': ['source_system', 'source_instance', 'source_created_at'],
-            'own': ['record_table', 'record_kind', 'record_system', 'record_instance', 'record_id', 'record_load_id', 'occurred_at', 'text_available_at', 'characters', 'text_digest', 'language', 'is_scored', 'sentiment', 'rule_version'],
+            'own': ['record_table', 'record_kind', 'record_system', 'record_instance', 'record_id', 'record_load_id', 'occurred_at', 'text_available_at', 'characters', 'record_digest', 'text_digest', 'language', 'is_scored', 'sentiment', 'rule_version'],
             'types': {
                 'record_table': 'varchar',
                 'record_kind': 'varchar',
@@ -621,6 +621,7 @@
                 'occurred_at': 'timestamp',
                 'text_available_at': 'timestamp',
                 'characters': 'bigint',
+                'record_digest': 'varchar',
                 'text_digest': 'varchar',
                 'language': 'varchar',
                 'is_scored': 'boolean',

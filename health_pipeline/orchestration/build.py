@@ -47,6 +47,7 @@ def build_definitions(
     import health_pipeline.scoring.assets as scoring  # noqa: PLC0415
     import health_pipeline.segmentation.assets as segmentation  # noqa: PLC0415
     import health_pipeline.sources.assets as sources  # noqa: PLC0415
+    import health_pipeline.text.assets as text  # noqa: PLC0415
 
     settings = settings or Settings()
     prepare_home(settings)
@@ -54,7 +55,7 @@ def build_definitions(
     weekly, quarterly = weekly_partitions(company), quarterly_partitions(company)
     weekly_assets = [
         asset
-        for room in (sources, identity, mart, scoring, planning, publication, reporting)
+        for room in (sources, identity, text, mart, scoring, planning, publication, reporting)
         for asset in room.build_assets(weekly)
     ]
     quarterly_assets = [*segmentation.build_assets(quarterly), *publication.build_quarterly_assets(quarterly)]

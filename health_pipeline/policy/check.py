@@ -19,6 +19,7 @@ from health_pipeline.policy.documents import PolicyModel, content_hash, document
 from health_pipeline.policy.health_score import HealthScorePolicy
 from health_pipeline.policy.playbooks import PlaybookPolicy
 from health_pipeline.policy.review import ReviewPolicy
+from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
 from health_pipeline.policy.segmentation import SegmentationPolicy
 from health_pipeline.policy.validation import ValidationPolicy
 
@@ -31,6 +32,7 @@ DOCUMENTS: dict[str, type[PolicyModel]] = {
     "defect_themes": DefectThemePolicy,
     "validation": ValidationPolicy,
     "review": ReviewPolicy,
+    "risk_phrases": RiskPhrasesPolicy,
 }
 # Read from the same folder by other rooms.
 OTHER_FILES = ("identity_overrides.yaml", "identity_overrides.csv")

@@ -11,7 +11,7 @@ from health_pipeline.policy.documents import Document, PolicyModel, load_documen
 
 Language = Literal["en", "de", "fr", "es"]
 LANGUAGES: tuple[Language, ...] = ("en", "de", "fr", "es")
-RiskCategory = Literal[
+PhraseCategory = Literal[
     "onboarding",
     "adoption",
     "value_outcome",
@@ -25,6 +25,7 @@ RiskCategory = Literal[
     "corporate_change",
     "delivery",
     "renewal_posture",
+    "expansion",
 ]
 
 
@@ -39,7 +40,7 @@ class PhraseRule(PolicyModel):
     """
 
     id: str = Field(pattern="^[a-z][a-z0-9_]*$")
-    category: RiskCategory
+    category: PhraseCategory
     counts_when: Literal["affirmed", "negated"]
     phrases: dict[Language, tuple[str, ...]] = Field(min_length=1)
     unless: dict[Language, tuple[str, ...]] = Field(default_factory=dict)

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from health_pipeline.contract.landing import LANDED_KINDS, landing_tables
+from health_pipeline.contract.landing import DELIVERED_KINDS, LANDED_KINDS, landing_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.sources.conformance import LoadRefusedError
@@ -254,7 +254,7 @@ class Landing:
 
     def _odd_volume(self, examined: Examined, company: CompanyPolicy) -> list[str]:
         extract = examined.extract
-        if extract.mode != "incremental":
+        if extract.mode != "incremental" or extract.source_kind not in DELIVERED_KINDS:
             return []
         band = company.source(extract.source_kind).volume_band
         source = f"{extract.source_kind} load of {extract.source_system}"

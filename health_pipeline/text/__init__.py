@@ -1,5 +1,5 @@
 """What a text says, as rows (phrase, span, language, rule version).
 
-In: landed texts. Out: rows landed like a source. Never: a quote outside the restricted store.
-Arrives with the customer risk review; empty until then.
+In: landed texts, the policy's phrase rules. Out: rows landed like a source (kind `text`). Never: a word of a
+text, in a row or a log.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from py3langid.langid import LanguageIdentifier, MODEL_FILE
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 # Shorter texts ("ok thanks") are told apart by chance.
 LEAST_LETTERS = 20
@@ -23,7 +23,7 @@ class LanguageTeller:
     """
 
     def __init__(self) -> None:
-        self._identifier = LanguageIdentifier.from_pickled_model(MODEL_FILE, norm_probs=True)
+        self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
     def language(self, text: str) -> str | None:
         """Return the ISO 639-1 code of a text's language, None where the text is too short or too mixed to say."""

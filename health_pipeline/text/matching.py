@@ -15,13 +15,17 @@ from health_pipeline.text.notation import any_of, index_words, phrase_pattern, w
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A phrase that a text says. `start` and `end` are positions in the text as landed, end exclusive."""
+    """A phrase that a text says. `start` and `end` are positions in the text as landed, end exclusive.
+
+    A negated one says that it is not so ("we are not cancelling"): it counts for nothing, and may speak against a risk.
+    """
 
     start: int
     end: int
     rule_id: str
     category: str
     language: str
+    is_negated: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class _Phrase:
 class PhraseFinder:
     """The policy's rules, compiled once.
 
-    Every language's rules are tried on every text: a customer mixes languages, and short texts can't be told apart. What
-    decides on a negation is the language of the rule.
+    Every language's rules are tried on every text: a customer mixes languages, and short texts can't be told apart.
+    What decides on a negation is the language of the rule.
     """
 
     def __init__(self, policy: RiskPhrasesPolicy) -> None:
@@ -64,7 +68,7 @@ class PhraseFinder:
         ]
         if self._competitors is not None:
             found.extend(
-                Finding(*match.span(), COMPETITOR_RULE, "competitive", "any")
+                Finding(*match.span(), COMPETITOR_RULE, "competitive", "any", False)
                 for match in self._competitors.finditer(folded)
             )
         return sorted(_longest(found))
@@ -84,11 +88,14 @@ class PhraseFinder:
         for match in phrase.pattern.finditer(folded):
             start, end = match.span()
             in_gaps = " ".join(gap for gap in match.groups() if gap)
-            if scope.is_negated(folded, start, end, in_gaps) is not phrase.needs_negation:
+            is_negated = scope.is_negated(folded, start, end, in_gaps)
+            if phrase.needs_negation and not is_negated:
                 continue
             if phrase.unless is not None and phrase.unless.search(folded, *sentence_of(folded, start, end)):
                 continue
-            yield Finding(start, end, phrase.rule_id, phrase.category, phrase.language)
+            yield Finding(
+                start, end, phrase.rule_id, phrase.category, phrase.language, is_negated is not phrase.needs_negation
+            )
 
 
 def _longest(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -19,9 +19,9 @@ class NegationScope:
 
     References
     ----------
-    Chapman et al. (2001), A simple algorithm for identifying negated findings and diseases in discharge summaries (NegEx): cues
-    before and after a term, pseudo-cues, and a reach of some words that a conjunction ends. Added: an even number
-    of cues cancels out ("we never said we won't renew").
+    Chapman et al. (2001), A simple algorithm for identifying negated findings and diseases in discharge summaries
+    (NegEx): cues before and after a term, pseudo-cues, and a reach of some words that a conjunction ends. Added: an
+    even number of cues cancels out ("we never said we won't renew").
     """
 
     cues: re.Pattern[str]

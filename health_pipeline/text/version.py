@@ -8,8 +8,8 @@ from typing import Any
 
 from health_pipeline.policy.documents import Document
 
-# What a reading depends on. Another comment in one of them reads every text again: that costs minutes, a forgotten number
-# would cost rows that no rule explains.
+# What a reading depends on. Another comment in one of them reads every text again: that costs minutes, a
+# forgotten number would cost rows that no rule explains.
 READING_MODULES = ("folding", "notation", "negation", "matching", "language", "sentiment", "reading")
 
 
