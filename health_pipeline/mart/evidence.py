@@ -45,6 +45,8 @@ TABLES_OF_FEATURE: dict[str, tuple[str, ...]] = {
     "has_exec_sponsor": ("crm_contact",),
     "champion_left_180d": ("crm_contact",),
     "csm_sentiment": ("cs_note",),
+    "risk_phrase_count_91d": ("support_ticket", "survey_response", "cs_note"),
+    "text_sentiment_91d": ("support_ticket", "survey_response", "cs_note"),
     "csm_sentiment_age_days": ("cs_note",),
     "milestones_overdue_share": ("pm_milestone",),
     "onboarding_complete": ("pm_milestone",),

@@ -114,6 +114,8 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "champion_left_180d": _yes_no("a champion left in 180 days", "no champion left"),
     "nps_account_90d": lambda v: f"NPS {'0' if round(v) == 0 else f'{v:+.0f}'} in 90 days",
     "csm_sentiment": lambda v: f"CSM pulse {v:.0f} of 5",
+    "risk_phrase_count_91d": lambda v: _none_or("risk phrase", "no risk phrase")(v) + " in texts of 91 days",
+    "text_sentiment_91d": lambda v: f"tone of texts {'0' if round(v, 1) == 0 else f'{v:+.1f}'} (-1 to 1) in 91 days",
     "goals_on_track_share": lambda v: f"{percent(v)} of the goals on track",
     "overdue_goals": _none_or("overdue goal", "no overdue goal"),
     "days_since_goal_validated": _ago("last goal validated", "no goal validated"),

@@ -16,6 +16,7 @@ _UNITS = {
     "nps_account_90d": "points, -100 to 100",
     "usage_depth_28d": "events per active user",
     "seats_licensed": "seats",
+    "text_sentiment_91d": "score of a general lexicon, -1 to 1",
 }
 
 
