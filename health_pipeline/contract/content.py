@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -53,3 +57,33 @@ def content_hash(table: pa.Table, leave_out: tuple[str, ...] = RUN_COLUMNS) -> s
             bounds = np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
             digest.update(memoryview(texts)[bounds[0] : bounds[-1]])
     return digest.hexdigest()[:32]
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: keys sorted, no spaces, ISO 8601, decimals as text, floats rounded to 1e-9.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    TypeError
+        If a value has no form in JSON.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def canonical_hash(value: Any) -> str:
+    """SHA-256 of `canonical_json`, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return round(value, 9) + 0.0 if isinstance(value, float) else value

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from health_pipeline.planning.wording import describe, percent
+from health_pipeline.policy.wording import describe, percent
 
 # A measure at or above this curve value is not named as a weakness; at or above the second, it is a strength.
 WEAK_BELOW = 60.0

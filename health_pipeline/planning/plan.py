@@ -17,10 +17,10 @@ from health_pipeline.planning.drivers import NO_DRIVERS, Drivers, driver_words, 
 from health_pipeline.planning.line import Candidate, draw_line
 from health_pipeline.planning.rollup import Groups, plan_rows
 from health_pipeline.planning.tasks import NOTICE, OWNER, WEAK_INSIDE, Signal, TaskBook
-from health_pipeline.planning.wording import TIER_WORDS, WATERMELON_WORDS, counted, role_words
 from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.playbooks import Playbook, PlaybookPolicy
+from health_pipeline.policy.wording import TIER_WORDS, WATERMELON_WORDS, counted, role_words
 
 # 1 is first. A watermelon comes before watch: nobody else looks at an account that is green.
 PRIORITIES = {

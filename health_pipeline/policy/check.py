@@ -20,6 +20,7 @@ from health_pipeline.policy.health_score import HealthScorePolicy
 from health_pipeline.policy.playbooks import PlaybookPolicy
 from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
+from health_pipeline.policy.risk_review import RiskReviewPolicy
 from health_pipeline.policy.segmentation import SegmentationPolicy
 from health_pipeline.policy.validation import ValidationPolicy
 
@@ -33,6 +34,7 @@ DOCUMENTS: dict[str, type[PolicyModel]] = {
     "validation": ValidationPolicy,
     "review": ReviewPolicy,
     "risk_phrases": RiskPhrasesPolicy,
+    "risk_review": RiskReviewPolicy,
 }
 # Read from the same folder by other rooms.
 OTHER_FILES = ("identity_overrides.yaml", "identity_overrides.csv")

@@ -14,6 +14,8 @@ Tier = Literal["at_risk", "watch", "healthy", "expansion_ready", "not_scored"]
 
 # Stands in the plan where a save offer or a sensitive message would fit: the choice is a person's alone.
 PERSONS_CHOICE = "persons_choice"
+# What the records can say of a playbook's preconditions.
+Requirement = Literal["owner", "goal", "contact", "sponsor", "contract", "value"]
 
 # The review recommends and never acts on a customer: a text that orders to contact one is refused on load.
 _VERBS = (
@@ -56,6 +58,7 @@ class Playbook(PolicyModel):
     segments, lifecycle_stages, tier_reasons : it is only for these; empty means any
     when_low : it is only for accounts whose weakest measure group, weakest measure or its feature is named
     is_for_watermelons : only for accounts that are green outside and weak inside
+    requires, preconditions : what has to hold first: what the records can say of it, and what a person checks
     is_save_offer, is_sensitive_message : then it is never pre-selected, and the plan says who must approve it
     hours : a person's hours for one account
     due_days : days after the week's end until when the review task should be decided
@@ -75,6 +78,8 @@ class Playbook(PolicyModel):
     due_days: int = Field(ge=1, le=90)
     approval_role: str = Field(pattern="^[a-z][a-z_]*$")
     proposal: str = Field(min_length=20)
+    requires: tuple[Requirement, ...] = ()
+    preconditions: tuple[str, ...] = ()
 
     @field_validator("title", "proposal")
     @classmethod

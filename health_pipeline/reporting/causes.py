@@ -9,9 +9,9 @@ from datetime import timedelta
 from itertools import pairwise
 from statistics import median
 
-from health_pipeline.planning.wording import counted, percent
 from health_pipeline.policy.company import DOMAIN_KINDS
 from health_pipeline.policy.features import features
+from health_pipeline.policy.wording import counted, percent
 from health_pipeline.reporting.figures import listed
 from health_pipeline.reporting.release_data import ReleaseData, Row
 

@@ -13,7 +13,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from health_pipeline.planning.wording import TIER_WORDS
+from health_pipeline.policy.wording import TIER_WORDS
 from health_pipeline.reporting.figures import short_day
 
 TIERS: tuple[str, ...] = ("at_risk", "watch", "healthy", "expansion_ready", "not_scored")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from health_pipeline.planning.wording import TIER_WORDS, counted, role_words
+from health_pipeline.policy.wording import TIER_WORDS, counted, role_words
 from health_pipeline.reporting.figures import amount
 from health_pipeline.reporting.release_data import ReleaseData, Row
 from health_pipeline.reporting.sections import due_cell, owner_cell

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.evidence import LandedRecords
-from health_pipeline.planning.wording import WATERMELON_WORDS, describe
+from health_pipeline.policy.wording import WATERMELON_WORDS, describe
 from health_pipeline.reporting.explanation_words import tier_sentence, unit_of
 
 Row = Mapping[str, Any]

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from health_pipeline.mart.evidence import LandedRecords
-from health_pipeline.planning.wording import counted, percent, readable, role_words
+from health_pipeline.policy.wording import counted, percent, readable, role_words
 from health_pipeline.reporting.explanation import (
     ExplainedChange,
     ExplainedGroup,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from health_pipeline.planning.wording import TIER_WORDS, counted, percent
 from health_pipeline.policy.features import features
+from health_pipeline.policy.wording import TIER_WORDS, counted, percent
 
 YES_NO = "1 yes, 0 no"
 _SHARES = ("license_utilisation", "stickiness", "csat_91d")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from health_pipeline.planning.capacity import owner_key
-from health_pipeline.planning.wording import TIER_WORDS, counted, percent, role_words
 from health_pipeline.policy.playbooks import PERSONS_CHOICE
+from health_pipeline.policy.wording import TIER_WORDS, counted, percent, role_words
 from health_pipeline.reporting.charts import TIERS
 from health_pipeline.reporting.figures import amount, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from health_pipeline.planning.wording import counted, percent
 from health_pipeline.policy.defect_themes import NO_THEME
+from health_pipeline.policy.wording import counted, percent
 from health_pipeline.reporting.figures import amount, listed, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row
 from health_pipeline.reporting.sections import owner_cell

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from health_pipeline.planning.wording import (
+from health_pipeline.policy.wording import (
     TIER_WORDS,
     WATERMELON_WORDS,
     counted,

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from health_pipeline.planning.wording import counted, percent
 from health_pipeline.policy.company import DOMAIN_KINDS, CompanyPolicy
 from health_pipeline.policy.features import KNOWN_STATUSES
+from health_pipeline.policy.wording import counted, percent
 from health_pipeline.reporting.causes import SOURCE_WORDS, is_unusual, usual_records
 from health_pipeline.reporting.figures import HARD_SPACE, amount, clock, money
 from health_pipeline.reporting.release_data import ReleaseData

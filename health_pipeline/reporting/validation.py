@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from health_pipeline.observability.logs import get_logger
-from health_pipeline.planning.wording import TIER_WORDS
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.validation import ValidationPolicy, load_validation
+from health_pipeline.policy.wording import TIER_WORDS
 from health_pipeline.reporting import validation_tables as tables
 from health_pipeline.reporting.charts import Drawing
 from health_pipeline.reporting.validation_charts import LINES, WARNINGS, calibration_chart, gain_chart, lead_chart

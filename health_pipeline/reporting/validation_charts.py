@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from health_pipeline.planning.wording import TIER_WORDS
+from health_pipeline.policy.wording import TIER_WORDS
 from health_pipeline.reporting.charts import COLOUR, HALF, Drawing, drawing_of
 from health_pipeline.scoring.validation.assessment import Validation
 from health_pipeline.scoring.validation.lead_time import LeadTimes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from health_pipeline.planning.wording import TIER_WORDS, counted
+from health_pipeline.policy.wording import TIER_WORDS, counted
 from health_pipeline.reporting.figures import HARD_SPACE, listed
 from health_pipeline.scoring.validation.assessment import NOT_ENOUGH, WITHOUT_NOTICE, Validation
 from health_pipeline.scoring.validation.baselines import BASELINES

@@ -9,8 +9,8 @@ from datetime import timedelta
 from decimal import Decimal
 from statistics import median
 
-from health_pipeline.planning.wording import counted, percent
 from health_pipeline.policy.company import CompanyPolicy
+from health_pipeline.policy.wording import counted, percent
 from health_pipeline.reporting.causes import SOURCE_WORDS, common_causes
 from health_pipeline.reporting.figures import listed, money, short, signed
 from health_pipeline.reporting.release_data import ReleaseData, Row

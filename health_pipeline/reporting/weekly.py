@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from health_pipeline.contract.clocks import Week
-from health_pipeline.planning.wording import TIER_WORDS, counted
 from health_pipeline.policy.company import CompanyPolicy, load_company
+from health_pipeline.policy.wording import TIER_WORDS, counted
 from health_pipeline.reporting import decisions, plan_sections, product_sections, sections, source_sections
 from health_pipeline.reporting.accountability import accountability_sentence, accountability_table
 from health_pipeline.reporting.archive import write_archive

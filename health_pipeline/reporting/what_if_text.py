@@ -13,9 +13,9 @@ from rich.table import Table
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.published import published_file, read_published
-from health_pipeline.planning.wording import TIER_WORDS, counted, readable
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import Document
+from health_pipeline.policy.wording import TIER_WORDS, counted, readable
 from health_pipeline.reporting.explain import newest_week
 from health_pipeline.reporting.explanation_words import tier_word
 from health_pipeline.reporting.what_if import (

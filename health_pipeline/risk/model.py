@@ -116,6 +116,8 @@ class Risk:
     signals : what fired in this week, the strongest first; empty in a week of silence
     evidence : every piece the signals and the benign explanations name, by evidence_id
     missing : domains that could not be read, and why; told first
+    recent_signals : signals that fired within the policy's days, with the newest week of each: two medium ones of
+        different categories among them outrank one high
     """
 
     packet_id: str
@@ -132,3 +134,4 @@ class Risk:
     signals: tuple[FiredSignal, ...]
     evidence: tuple[Evidence, ...]
     missing: tuple[tuple[str, str], ...] = field(default=())
+    recent_signals: tuple[tuple[str, date], ...] = field(default=())

@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.planning.wording import describe, readable
 from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.documents import PolicyError
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.playbooks import contact_orders, load_playbooks, predictions
+from health_pipeline.policy.wording import describe, readable
 
 ORDERS = [
     "Call the customer today.",

@@ -7,27 +7,9 @@ with known_goals as (
 
 ),
 
-dated_goals as (
-
-    select
-        *,
-        {{ lifecycle_time('known_goals', 'achieved_at', 'cs', 'as_of_at', 'known_at') }} as achieved_then_at
-    from known_goals
-    where start_date is null or start_date < cast(as_of_at as date)
-
-),
-
 goals as (
 
-    -- what was achieved after as_of_at was under way then
-    select
-        *,
-        achieved_then_at is not null or (achieved_at is null and coalesce(status, '') = 'achieved') as is_achieved,
-        case
-            when status = 'achieved' and achieved_at is not null and achieved_then_at is null then 'on_track'
-            else status
-        end as status_then
-    from dated_goals
+    {{ goal_states('known_goals') }}
 
 ),
 
@@ -38,7 +20,7 @@ goals_counted as (
         account_id,
         {{ count_where("is_achieved or status_then in ('not_started', 'on_track', 'at_risk', 'missed')") }} as goals,
         {{ count_where("is_achieved or status_then = 'on_track'") }} as goals_on_track,
-        {{ count_where("not is_achieved and due_date < cast(as_of_at as date) and status_then <> 'cancelled'") }} as overdue_goals,
+        {{ count_where('is_overdue') }} as overdue_goals,
         -- of a goal whose attributes count only later neither the status nor the due date is known
         {{ any_true('is_partial and not is_achieved') }} as is_any_goal_unknown,
         max(case when last_validated_at < as_of_at then last_validated_at end) as last_validated_at,

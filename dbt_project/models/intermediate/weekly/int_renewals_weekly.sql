@@ -72,7 +72,13 @@ select
         when not spine.is_crm_opportunity_connected then null
         when ranked.account_id is not null then true
         when untyped.account_id is null then false
-    end as has_open_renewal_opportunity
+    end as has_open_renewal_opportunity,
+    ranked.source_kind as renewal_source_kind,
+    ranked.source_system as renewal_source_system,
+    ranked.source_instance as renewal_source_instance,
+    ranked.opportunity_id as renewal_opportunity_id,
+    ranked.load_id as renewal_load_id,
+    coalesce(ranked.renewal_date, ranked.close_date) as renewal_due_date
 from {{ ref('int_account_week_spine') }} as spine
 left join ranked on spine.week = ranked.week and spine.account_id = ranked.account_id and ranked.preference = 1
 left join untyped on spine.week = untyped.week and spine.account_id = untyped.account_id

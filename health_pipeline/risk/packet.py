@@ -1,0 +1,426 @@
+"""A decision packet: one risk of one account in one week, with all a person decides on. Built, never decided, here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from health_pipeline.contract.content import canonical_hash
+from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown
+from health_pipeline.policy.company import load_company
+from health_pipeline.policy.playbooks import PlaybookPolicy, load_playbooks
+from health_pipeline.policy.risk_review import RiskReviewPolicy, load_risk_review
+from health_pipeline.policy.wording import describe
+from health_pipeline.risk.judgement import (
+    Assumption,
+    Cause,
+    Held,
+    HeldBy,
+    assumptions_of,
+    causes_of,
+    stop_rules_of,
+)
+from health_pipeline.risk.model import Evidence, FiredSignal, Risk, Severity, Side
+from health_pipeline.risk.options import Option, options_of, touches_customer_or_budget
+from health_pipeline.risk.rating import (
+    RatedCategory,
+    Rating,
+    SignalWords,
+    current_rating,
+    has_only_absence,
+    inherent_rating,
+    rated_categories,
+    suggested_severity,
+    supporting,
+)
+
+# A category nobody rates in a week of silence: the packet keeps what it was opened for.
+NO_CATEGORY = "unknown"
+
+
+@dataclass(frozen=True)
+class PacketPolicy:
+    """The documents a packet is built by.
+
+    Attributes
+    ----------
+    currency : the reporting currency
+    policy_version : hash of them together
+    signals : what the policy says of each signal
+    """
+
+    review: RiskReviewPolicy
+    playbooks: PlaybookPolicy
+    currency: str
+    policy_version: str
+    signals: Mapping[str, SignalWords] = field(default_factory=dict)
+
+    def not_ready(self) -> tuple[str, ...]:
+        """Why packets are withheld; empty where they are not."""
+        return self.review.not_ready(frozenset(signal.category for signal in self.signals.values()))
+
+
+def load_packet_policy(folder: Path | None) -> PacketPolicy:
+    """Read the documents; PolicyError where one can't be used."""
+    review, playbooks, company = load_risk_review(folder), load_playbooks(folder), load_company(folder)
+    version = canonical_hash([review.hash, playbooks.hash, company.hash])[:16]
+    return PacketPolicy(review.model, playbooks.model, company.model.reporting_currency, version)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What could not be read, and why; told first."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Because of ..., affecting ..., there is a possibility that ..., resulting in ...: not that a customer leaves."""
+
+    because_of: tuple[tuple[str, float | None], ...]
+    affecting: str
+    possibility: str
+    resulting_in: str
+
+    @property
+    def observed(self) -> str:
+        """What was observed, in words."""
+        return " and ".join(describe(feature, value) for feature, value in self.because_of)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value or state that is another one than when it was last looked at."""
+
+    what: str
+    before: Any
+    now: Any
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """Who answers for the severity, where, until when. The decision to escalate is a person's: None until then."""
+
+    role: str
+    channel: str
+    respond_by: date
+    decision: str | None = None
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What a person decides on. Ratings: 1 to 5, 0 is not assessed; inherent, current and residual are kept apart.
+
+    Attributes
+    ----------
+    packet_id, week : the risk and its week; the id is the same over weeks
+    category_reason : why the likely category is likelier than the runner-up: the rated categories, likeliest first
+    changes : since `facts.week_before`, the week a person last reviewed it, else the week before
+    severity_rule : always_critical, matrix, not_assessed, or confirmed by a person
+    residual_target, residual_actual : a person's; None until then
+    decision, message, outcome : a person's; None until then
+    packet_hash : hash of what a decision rests on; an approval holds for it (see `material_content`)
+    """
+
+    packet_id: str
+    account_id: str
+    account_name: str | None
+    week: date
+    as_of_at: datetime
+    known_at: datetime
+    side: Side
+    episode: int
+    opened_week: date
+    last_fired_week: date
+    occurrences: int
+    is_quiet: bool
+    event: Event | None
+    category: str
+    runner_up_category: str | None
+    category_reason: tuple[RatedCategory, ...]
+    signals: tuple[FiredSignal, ...]
+    evidence: tuple[Evidence, ...]
+    missing: tuple[Missing, ...]
+    facts: AccountFacts
+    changes: tuple[Change, ...]
+    causes: tuple[Cause, ...]
+    assumptions: tuple[Assumption, ...]
+    inherent: Rating
+    current: Rating
+    residual_target: Rating | None
+    residual_actual: Rating | None
+    severity: Severity | None
+    severity_status: Literal["suggested", "confirmed"]
+    severity_rule: str
+    value_at_risk: Decimal | None
+    currency: str
+    owner_email: str | None
+    options: tuple[Option, ...]
+    escalation: Escalation
+    stop_rules: tuple[HeldBy, ...]
+    state: str
+    follow_up_date: date | None
+    policy_version: str
+    decision: str | None = None
+    message: str | None = None
+    outcome: str | None = None
+    packet_hash: str = ""
+
+
+def build_packets(
+    risks: Iterable[Risk], facts: Mapping[tuple[str, date], AccountFacts], policy: PacketPolicy
+) -> list[Packet]:
+    """Build a packet for each risk, in order of packet and week.
+
+    Parameters
+    ----------
+    risks : of one or several weeks
+    facts : by account and Monday, as `mart.packet_facts.read_account_facts` gives them
+    policy : the documents
+
+    Returns
+    -------
+    list of Packet
+        Empty where the policy is not ready: `PacketPolicy.not_ready` says why.
+
+    Raises
+    ------
+    KeyError
+        If the facts of an account and week are not there.
+    """
+    if policy.not_ready():
+        return []
+    built = [_build(risk, facts[(risk.account_id, risk.week)], policy) for risk in risks]
+    return sorted(built, key=lambda packet: (packet.packet_id, packet.week))
+
+
+def _build(risk: Risk, facts: AccountFacts, policy: PacketPolicy) -> Packet:
+    review = policy.review
+    case = facts.cases.get(risk.packet_id, CaseAsKnown())
+    rated = rated_categories(risk)
+    categories = [entry.category for entry in rated] or [_category_before(risk, facts)]
+    missing = missing_of(risk, facts)
+    inherent = inherent_rating(risk, facts, review, policy.signals)
+    severity, rule = suggested_severity(risk, inherent, review)
+    if case.severity is not None:
+        severity, rule = case.severity, "confirmed"  # type: ignore[assignment]
+    value = facts.value if risk.side == "risk" else None
+    owner = case.owner_email or facts.owner_email
+    options = options_of(_offered(risk, policy), facts, policy.playbooks)
+    assumptions = assumptions_of(risk, facts, case, bool(missing), review)
+    held = Held(
+        has_missing=bool(missing),
+        has_unverified=any(not assumption.is_verified for assumption in assumptions),
+        severity=severity,
+        value=value,
+        touches_customer_or_budget=touches_customer_or_budget(options),
+        has_owner=owner is not None,
+        has_follow_up=case.follow_up_date is not None,
+    )
+    step = review.escalation[severity or "not_assessed"]
+    packet = Packet(
+        packet_id=risk.packet_id,
+        account_id=risk.account_id,
+        account_name=facts.account_name,
+        week=risk.week,
+        as_of_at=risk.as_of_at,
+        known_at=risk.known_at,
+        side=risk.side,
+        episode=risk.episode,
+        opened_week=risk.opened_week,
+        last_fired_week=risk.last_fired_week,
+        occurrences=risk.occurrences,
+        is_quiet=risk.is_quiet,
+        event=event_of(risk, categories[0], review),
+        category=categories[0],
+        runner_up_category=categories[1] if len(categories) > 1 else None,
+        category_reason=rated,
+        signals=risk.signals,
+        evidence=ordered_evidence(risk),
+        missing=missing,
+        facts=facts,
+        changes=changes_of(risk, facts),
+        causes=causes_of(risk, categories[:2], review),
+        assumptions=assumptions,
+        inherent=inherent,
+        current=current_rating(inherent, risk, facts),
+        residual_target=Rating(*case.residual_target) if case.residual_target else None,
+        residual_actual=Rating(*case.residual_actual) if case.residual_actual else None,
+        severity=severity,
+        severity_status="confirmed" if case.severity is not None else "suggested",
+        severity_rule=rule,
+        value_at_risk=value,
+        currency=policy.currency,
+        owner_email=owner,
+        options=options,
+        escalation=Escalation(step.role, step.channel, risk.as_of_at.date() + timedelta(days=step.respond_within_days)),
+        stop_rules=stop_rules_of(risk, held, review),
+        state=case.state,
+        follow_up_date=case.follow_up_date,
+        policy_version=policy.policy_version,
+    )
+    return replace(packet, packet_hash=canonical_hash(material_content(packet, review)))
+
+
+def _offered(risk: Risk, policy: PacketPolicy) -> list[str]:
+    """The playbooks of the signals that fired, the strongest's first; in a quiet week of those that fired lately."""
+    names = [signal.signal_id for signal in risk.signals] or [name for name, _ in risk.recent_signals]
+    return [playbook for name in names if name in policy.signals for playbook in policy.signals[name].playbooks]
+
+
+def _category_before(risk: Risk, facts: AccountFacts) -> str:
+    """What the packet was about before nothing fired any more."""
+    return next((one.category for one in facts.episodes if one.packet_id == risk.packet_id), NO_CATEGORY)
+
+
+def ordered_evidence(risk: Risk) -> tuple[Evidence, ...]:
+    """Supporting pieces first, by the order of the signals that name them; then what contradicts, then the rest."""
+    pieces = {piece.evidence_id: piece for piece in risk.evidence}
+    named = [key for signal in risk.signals for key in signal.evidence_ids]
+    named += [key for signal in risk.signals for key in signal.against_ids]
+    named += sorted(pieces)
+    order = dict.fromkeys(key for key in named if key in pieces)
+    return tuple(sorted((pieces[key] for key in order), key=lambda piece: piece.direction != "supports"))
+
+
+def event_of(risk: Risk, category: str, review: RiskReviewPolicy) -> Event | None:
+    """The event in four parts; None in a week in which nothing fired, or of a category the policy does not word."""
+    words = review.categories.get(category)
+    readings = {(r.feature, r.value): None for s in risk.signals for r in s.readings[:1]}
+    if words is None or not readings:
+        return None
+    return Event(tuple(readings)[:3], words.affecting, words.possibility, words.resulting_in)
+
+
+def missing_of(risk: Risk, facts: AccountFacts) -> tuple[Missing, ...]:
+    """What could not be read: domains, and facts a decision needs."""
+    gaps = [Missing(domain, why) for domain, why in risk.missing]
+    for what, is_known in (
+        ("goals", bool(facts.goals)),
+        ("stakeholders", bool(facts.stakeholders)),
+        ("recurring revenue", facts.value is not None),
+        ("renewal date", any(contract.period_ends_on for contract in facts.contracts)),
+        ("owner", facts.owner_email is not None),
+    ):
+        if not is_known:
+            gaps.append(Missing(what, "not_on_record"))
+    return tuple(gaps)
+
+
+_COMPARED = ("arr_reporting", "days_since_last_two_way_touch", "overdue_goals", "open_backlog", "active_users_28d")
+
+
+def changes_of(risk: Risk, facts: AccountFacts) -> tuple[Change, ...]:
+    """What has another value than in the week it is compared with: what the signals read, tier, stage, owner."""
+    if not facts.features_before:
+        return ()
+    read = dict.fromkeys([r.feature for signal in risk.signals for r in signal.readings] + list(_COMPARED))
+    # a silence grows by a week each week: that is no change
+    names = [name for name in read if not name.startswith("days_since") and not name.endswith("_age_days")]
+    pairs = [(name, facts.features_before.get(name), facts.features.get(name)) for name in names]
+    pairs += [
+        ("tier", facts.health_before.get("effective_tier"), facts.health.get("effective_tier")),
+        ("renewal_stage", facts.features_before.get("renewal_stage"), facts.features.get("renewal_stage")),
+        ("owner_email", facts.features_before.get("owner_email"), facts.features.get("owner_email")),
+    ]
+    return tuple(Change(what, before, now) for what, before, now in pairs if before != now)
+
+
+def material_content(packet: Packet, review: RiskReviewPolicy) -> dict[str, Any]:
+    """What a decision rests on: the packet's hash changes when this does, and with nothing else.
+
+    Ages, dates of reading, wording, contact counts and small moves of a measured value are left out; a reported record
+    that is new, a value that moved by a step of the policy, another severity, cause or option are in.
+    """
+    steps = review.materiality
+    days = packet.facts.features.get("days_to_renewal")
+    return {
+        "packet_id": packet.packet_id,
+        "side": packet.side,
+        "is_quiet": packet.is_quiet,
+        "categories": [packet.category, packet.runner_up_category],
+        "signals": sorted([signal.signal_id, signal.contribution] for signal in packet.signals),
+        "evidence": sorted({_material_piece(piece, steps.gap_step) for piece in packet.evidence}),
+        "missing": sorted([gap.what, gap.why] for gap in packet.missing),
+        "goals": sorted([goal.record.source_record_id, goal.status, goal.is_overdue] for goal in packet.facts.goals),
+        "stakeholders": sorted(
+            [person.record.source_record_id, person.role or "", person.is_there] for person in packet.facts.stakeholders
+        ),
+        "contracts": sorted(
+            [one.record.source_record_id, str(one.period_ends_on), str(one.ends_on)] for one in packet.facts.contracts
+        ),
+        "register": sorted([entry.record.source_record_id, entry.status] for entry in packet.facts.register),
+        "causes": sorted([cause.cause_id, cause.status] for cause in packet.causes),
+        "assumptions": sorted(assumption.assumption_id for assumption in packet.assumptions),
+        "inherent": [packet.inherent.likelihood, packet.inherent.impact],
+        "severity": packet.severity,
+        "value": _value_band(packet.value_at_risk, steps.value_step),
+        "renewal": None if days is None else sum(days > band for band in steps.renewal_bands),
+        "owner": packet.owner_email,
+        "options": sorted(option.playbook_id for option in packet.options),
+    }
+
+
+def _material_piece(piece: Evidence, gap_step: float) -> tuple[str, ...]:
+    what = (piece.subject, piece.metric, piece.direction, piece.kind, piece.strength)
+    if piece.kind == "reported" or piece.text_field is not None:
+        return (*what, piece.source_system, piece.source_table, piece.source_record_id)
+    return (*what, _gap_band(piece, gap_step))
+
+
+def _gap_band(piece: Evidence, step: float) -> str:
+    if piece.gap is None or not piece.threshold:
+        return ""
+    return str(int(piece.gap / (abs(piece.threshold) * step)))
+
+
+def _value_band(value: Decimal | None, step: float) -> int | None:
+    """Bands that grow by the step, so that a band is the same share of a small and of a large amount."""
+    if value is None:
+        return None
+    band, edge = 0, Decimal(100)
+    while edge <= value:
+        band, edge = band + 1, edge * Decimal(str(1 + step))
+    return band
+
+
+def mart_row(packet: Packet) -> dict[str, Any]:
+    """The packet's row of risk_packets: ids, metrics and counts; no quote, no person's name, no brief.
+
+    Its place in the exception queue is None: the queue is made of all packets of a week.
+    """
+    pieces = supporting(packet.evidence)
+    own = {
+        "category": packet.category,
+        "signals": joined(signal.signal_id for signal in packet.signals),
+        "patterns": joined(dict.fromkeys(name for signal in packet.signals for name in signal.patterns)),
+        "likelihood": packet.inherent.likelihood,
+        "impact": packet.inherent.impact,
+        "supporting_evidence": len(pieces),
+        "contradicting_evidence": len(packet.evidence) - len(pieces),
+        "has_only_absence": has_only_absence(packet.evidence),
+        "missing_domains": joined(gap.what for gap in packet.missing),
+        "days_to_renewal": packet.facts.features.get("days_to_renewal"),
+        "escalation_role": packet.escalation.role,
+        "respond_by": packet.escalation.respond_by,
+        "mitigation_options": joined(option.playbook_id for option in packet.options),
+    }
+    names = mart_tables()["risk_packets"].arrow_schema.names
+    return {name: own[name] if name in own else getattr(packet, name, None) for name in names}
+
+
+def joined(parts: Iterable[str]) -> str | None:
+    """Ids separated by commas; None where there is none."""
+    return ",".join(parts) or None
+
+
+def packet_rows(packets: Sequence[Packet]) -> list[dict[str, Any]]:
+    """Rows of risk_packets, in order of packet and week."""
+    return [mart_row(packet) for packet in packets]
