@@ -124,7 +124,7 @@ def landed_records(
             parts = [
                 part
                 for table in tables_of(name)
-                if _history_of(table) in there
+                if history_of(table) in there
                 for part in _records(connection, table, name, week, known_at)
             ]
             found[name] = tuple(parts)
@@ -152,7 +152,8 @@ def _record_ids(links: pa.Table, account_id: str, known_at: datetime) -> pa.Tabl
     )
 
 
-def _history_of(table: str) -> str:
+def history_of(table: str) -> str:
+    """The history model that keeps a landing table."""
     return f"int_{table}_versions" if landing_tables()[table].is_mutable else f"int_{table}"
 
 
@@ -206,12 +207,12 @@ def _records(
 
 def _history(table: str) -> str:
     """The history of a table with the account's own id on it: an event's group, a milestone's project."""
-    name = f"{INTERMEDIATE_SCHEMA}.{_history_of(table)}"
+    name = f"{INTERMEDIATE_SCHEMA}.{history_of(table)}"
     if table == "usage_event":
         return f"(select *, group_id as source_account_id from {name})"
     if table == "pm_milestone":
         owner = "source_kind, source_system, source_instance, project_id"
-        projects = f"select distinct {owner}, source_account_id from {INTERMEDIATE_SCHEMA}.{_history_of('pm_project')}"
+        projects = f"select distinct {owner}, source_account_id from {INTERMEDIATE_SCHEMA}.{history_of('pm_project')}"
         return f"(select * from {name} inner join ({projects}) using ({owner}))"
     return name
 

@@ -21,6 +21,7 @@ from health_pipeline.policy.playbooks import PlaybookPolicy
 from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
 from health_pipeline.policy.risk_review import RiskReviewPolicy
+from health_pipeline.policy.risk_signals import RiskSignalPolicy
 from health_pipeline.policy.segmentation import SegmentationPolicy
 from health_pipeline.policy.validation import ValidationPolicy
 
@@ -31,6 +32,7 @@ DOCUMENTS: dict[str, type[PolicyModel]] = {
     "playbooks": PlaybookPolicy,
     "capacity": CapacityPolicy,
     "defect_themes": DefectThemePolicy,
+    "risk_signals": RiskSignalPolicy,
     "validation": ValidationPolicy,
     "review": ReviewPolicy,
     "risk_phrases": RiskPhrasesPolicy,

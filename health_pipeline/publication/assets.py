@@ -34,7 +34,7 @@ from health_pipeline.settings import Settings
 
 GROUP = "06_publication"
 QUARTERLY_GROUP = "12_publication"
-WEEKLY_ROOMS = ("mart", "identity", "scoring", "planning")
+WEEKLY_ROOMS = ("mart", "identity", "scoring", "risk", "planning")
 QUARTERLY_TABLES = ("segment_models", "segment_assignments_quarterly", "segment_performance_quarterly")
 logger = get_logger("publication")
 

@@ -125,6 +125,8 @@ def build_tables(
                 )
             rows["score_changes_weekly"].append({**own, **UNCHANGED})
             rows["support_load_weekly"].append(own)
+            rows["risk_packets"].append({**own, **_packet(account, week)})
+            rows["risk_evidence"].append({**own, **_evidence(account, week)})
             rows["defect_theme_accounts_weekly"].append(own)
             if tier(account, week) == "at_risk":
                 rows["action_plan_accounts_weekly"].append(
@@ -167,6 +169,43 @@ def build_tables(
     return {name: _table(name, content) for name, content in rows.items()}
 
 
+def _packet(account: str, week: Week) -> dict[str, Any]:
+    """A risk that opened in the first week and fires in each."""
+    return {
+        "packet_id": f"packet-{account}",
+        "side": "risk",
+        "opened_week": FIRST_WEEK.monday,
+        "last_fired_week": week.monday,
+        "occurrences": (week.monday - FIRST_WEEK.monday).days // 7 + 1,
+        "category": "support",
+        "runner_up_category": None,
+        "signals": "unresolved_tickets",
+        "signals_since": FIRST_WEEK.monday.isoformat(),
+        "severity": "medium",
+        "severity_status": "suggested",
+        "state": "detected",
+        "supporting_evidence": 1,
+        "contradicting_evidence": 0,
+        "has_only_absence": False,
+        "queue": "support_friction",
+    }
+
+
+def _evidence(account: str, week: Week) -> dict[str, Any]:
+    as_of_at = week.as_of_at.replace(tzinfo=None)
+    return {
+        "evidence_id": f"evidence-{account}-{week}",
+        "packet_id": f"packet-{account}",
+        "subject": "unresolved_tickets",
+        "observed_at": as_of_at - timedelta(days=20),
+        "available_at": as_of_at - timedelta(days=19),
+        "age_days": 20,
+        "direction": "supports",
+        "kind": "measured",
+        "strength": "medium",
+    }
+
+
 DOMAINS = ("commercial", "payment", "usage", "support", "engagement", "sentiment", "outcomes", "risk")
 WEEKLY_RUN = (
     "account_features_weekly",
@@ -186,6 +225,8 @@ WEEKLY_RUN = (
     "defect_themes_weekly",
     "defect_theme_accounts_weekly",
     "support_load_weekly",
+    "risk_packets",
+    "risk_evidence",
     "review_tasks",
 )
 

@@ -117,6 +117,31 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         "from account_health_weekly, range(10) as numbers(n) where week = date '2026-10-26'",
         {"week": "2026-11-02"},
     ),
+    "evidence_was_known_then": (
+        f"update risk_evidence set available_at = known_at + interval 1 microsecond where {NEWEST} "
+        "and account_id = 'a0001'",
+        {"evidence_id": "evidence-a0001-2026-11-02", "week": "2026-11-02"},
+    ),
+    "signals_have_evidence": (
+        f"update risk_packets set signals = 'unresolved_tickets,goal_overdue' where {NEWEST} and account_id = 'a0001'",
+        {"packet_id": "packet-a0001", "week": "2026-11-02"},
+    ),
+    "evidence_agrees_with_packets": (
+        f"update risk_packets set contradicting_evidence = 1 where {NEWEST} and account_id = 'a0001'",
+        {"packet_id": "packet-a0001", "week": "2026-11-02"},
+    ),
+    "one_open_case_of_each_side": (
+        f"update risk_packets set account_id = 'a0000' where {NEWEST} and account_id = 'a0001'",
+        {"account_id": "a0000", "week": "2026-11-02"},
+    ),
+    "packets_have_features": (
+        f"update risk_packets set account_id = 'nobody' where {NEWEST} and account_id = 'a0001'",
+        {"packet_id": "packet-a0001", "week": "2026-11-02"},
+    ),
+    "risk_path_continues": (
+        f"update risk_packets set occurrences = occurrences + 1 where {NEWEST} and account_id = 'a0001'",
+        {"packet_id": "packet-a0001", "week": "2026-11-02"},
+    ),
     "no_prediction_columns": (
         "alter table account_features_weekly add column renewal_probability double",
         {"table_name": "account_features_weekly", "column_name": "renewal_probability"},

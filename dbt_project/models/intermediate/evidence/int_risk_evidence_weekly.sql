@@ -1,0 +1,62 @@
+{{ config(materialized='table') }}
+{%- set parts = [
+    ref('int_evidence_usage_weekly'),
+    ref('int_evidence_support_weekly'),
+    ref('int_evidence_outcomes_weekly'),
+    ref('int_evidence_engagement_weekly'),
+    ref('int_evidence_money_weekly'),
+] %}
+{%- set columns = [
+    'account_id', 'week', 'record_set', 'source_kind', 'source_system', 'source_instance', 'source_table', 'source_record_id',
+    'load_id', 'value', 'observed_at', 'available_at'
+] %}
+with records as (
+
+    {% for part in parts -%}
+    select {{ columns | join(', ') }}
+    from {{ part }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+-- What happened at as_of_at or later, or was known later, is no evidence of the week, whatever a record says of itself.
+of_the_week as (
+
+    select
+        {% for column in columns %}records.{{ column }}, {% endfor %}
+        spine.as_of_at,
+        spine.known_at
+    from records
+    inner join {{ ref('int_account_week_spine') }} as spine
+        on records.account_id = spine.account_id and records.week = spine.week
+    where records.observed_at < spine.as_of_at and records.available_at <= spine.known_at
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by week, account_id, record_set
+            order by
+                -- of touches and validations the newest tells most, of what is late the latest
+                case when record_set in ('two_way_touches', 'validated_goals') then -value else value end desc nulls last,
+                observed_at desc nulls last,
+                source_kind asc nulls last,
+                source_system asc nulls last,
+                source_instance asc nulls last,
+                source_record_id asc nulls last
+        ) as place
+    from of_the_week
+
+)
+
+select
+    {{ columns | join(', ') }},
+    as_of_at,
+    known_at,
+    cast(place as bigint) as place
+from ranked
+where place <= 3

@@ -1,0 +1,163 @@
+"""Risks over the weeks: a signal that fires again is an occurrence; quiet is proposed for closing; a person closes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any, cast
+
+from health_pipeline.risk.model import Side
+
+ONE_WEEK = timedelta(weeks=1)
+# The week from which on a person's closing of a packet counts, by packet_id: from landed decisions, once there are any.
+Closings = Mapping[str, date]
+
+
+def packet_id(account_id: str, side: str, episode: int) -> str:
+    """Hash of account, side and episode: 32 hexadecimal digits, the same over weeks."""
+    return hashlib.sha256("\x1f".join((account_id, side, str(episode))).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One risk, or expansion, of an account as a week left it: all that the next week needs.
+
+    Attributes
+    ----------
+    firing : first week in a row of each signal that fired in that week, by signal
+    recent : newest week of each signal that fired lately, by signal
+    is_closed : a person closed it; it stays only while the same signals go on, so that they open no new one
+    """
+
+    account_id: str
+    side: Side
+    episode: int
+    opened_week: date
+    last_fired_week: date
+    occurrences: int
+    firing: Mapping[str, date] = field(default_factory=dict)
+    recent: Mapping[str, date] = field(default_factory=dict)
+    is_closed: bool = False
+
+    @property
+    def packet_id(self) -> str:
+        """Stable over weeks."""
+        return packet_id(self.account_id, self.side, self.episode)
+
+    @property
+    def key(self) -> tuple[str, Side]:
+        """What an account has at most one open episode of."""
+        return (self.account_id, self.side)
+
+
+def step(
+    before: Episode | None,
+    last_episode: int,
+    key: tuple[str, Side],
+    week: date,
+    fired: Iterable[str],
+    closings: Closings,
+) -> Episode | None:
+    """One account's risk after a week.
+
+    Parameters
+    ----------
+    before : the week before left it so; None: there was none
+    last_episode : number of the account's newest episode of that side; 0 where there never was one
+    key : account and side
+    fired : signals that fired in the week, with evidence
+    closings : what people closed, and since when that counts
+
+    Returns
+    -------
+    Episode or None
+        None where nothing fired and nothing is open.
+    """
+    signals = sorted(set(fired))
+    if before is not None and closings.get(before.packet_id, date.max) <= week:
+        before = replace(before, is_closed=True)
+    if before is not None and before.is_closed:
+        return _after_closing(before, last_episode, week, signals)
+    if before is None:
+        return _opened(key, last_episode + 1, week, signals) if signals else None
+    return replace(
+        before,
+        last_fired_week=week if signals else before.last_fired_week,
+        occurrences=before.occurrences + bool(signals),
+        firing={signal: before.firing.get(signal, week) for signal in signals},
+        recent={**before.recent, **dict.fromkeys(signals, week)},
+    )
+
+
+def _after_closing(before: Episode, last_episode: int, week: date, signals: list[str]) -> Episode | None:
+    """What goes on after a closing was decided on already; what is new opens the next episode."""
+    if set(signals) - set(before.firing):
+        return _opened(before.key, last_episode + 1, week, signals)
+    if signals:
+        return replace(before, firing={signal: before.firing[signal] for signal in signals})
+    return None
+
+
+def _opened(key: tuple[str, Side], episode: int, week: date, signals: list[str]) -> Episode:
+    same = dict.fromkeys(signals, week)
+    return Episode(*key, episode, week, week, 1, same, same)
+
+
+def recent_signals(episode: Episode, week: date, within_days: int) -> dict[str, date]:
+    """The signals that fired within the days before the week's end, with the newest week of each."""
+    bound = week - timedelta(days=within_days)
+    return {signal: newest for signal, newest in episode.recent.items() if newest > bound}
+
+
+def is_quiet(episode: Episode, week: date, quiet_weeks: int) -> bool:
+    """Whether nothing has fired for the policy's number of weeks: proposed for closing, not closed."""
+    return (week - episode.last_fired_week) >= quiet_weeks * ONE_WEEK
+
+
+class EpisodesBefore:
+    """Every account's risks as the published weeks before a run left them.
+
+    Parameters
+    ----------
+    rows : rows of risk_packets of weeks before the run's first one: account_id, side, episode, week, opened_week,
+        last_fired_week, occurrences, signals, signals_since, state
+    first_week : the run's first week; rows of it or later are ignored, so that a restatement starts where it should
+    """
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], first_week: date) -> None:
+        self.last_episode: dict[tuple[str, Side], int] = {}
+        self.open: dict[tuple[str, Side], Episode] = {}
+        earlier = sorted((row for row in rows if row["week"] < first_week), key=lambda row: row["week"])
+        recent: dict[str, dict[str, date]] = {}
+        for row in earlier:
+            key = (row["account_id"], cast(Side, row["side"]))
+            self.last_episode[key] = max(self.last_episode.get(key, 0), row["episode"])
+            newest = recent.setdefault(row["packet_id"], {})
+            newest.update(dict.fromkeys(_parts(row["signals"]), row["week"]))
+            # an account that was no customer for a while comes back to the risk it had; one that was closed is over
+            is_of_last_week = row["week"] == first_week - ONE_WEEK
+            if is_of_last_week or row["state"] != "closed":
+                self.open[key] = _episode(row, newest, is_of_last_week)
+            else:
+                self.open.pop(key, None)
+
+
+def _episode(row: Mapping[str, Any], recent: Mapping[str, date], is_of_last_week: bool) -> Episode:
+    since = [date.fromisoformat(part) for part in _parts(row["signals_since"])]
+    return Episode(
+        row["account_id"],
+        row["side"],
+        row["episode"],
+        row["opened_week"],
+        row["last_fired_week"],
+        row["occurrences"],
+        dict(zip(_parts(row["signals"]), since, strict=True)) if is_of_last_week else {},
+        dict(recent),
+        row["state"] == "closed",
+    )
+
+
+def _parts(text: str | None) -> list[str]:
+    return text.split(",") if text else []

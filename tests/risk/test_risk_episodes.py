@@ -1,0 +1,146 @@
+"""Occurrences of a risk over the weeks: opened once, quiet, closed by a person, opened anew; whatever way it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from health_pipeline.risk.episodes import Episode, EpisodesBefore, is_quiet, packet_id, recent_signals, step
+from health_pipeline.risk.model import Side
+
+FIRST = date(2026, 1, 5)
+KEY: tuple[str, Side] = ("acc", "risk")
+
+
+def monday(number: int) -> date:
+    return FIRST + timedelta(weeks=number)
+
+
+def fold(
+    weeks: Sequence[Sequence[str]],
+    closings: Mapping[str, date] | None = None,
+    before: EpisodesBefore | None = None,
+    first: int = 0,
+) -> list[Episode | None]:
+    """The account's risk after each week, from the signals that fired in it."""
+    state = before.open.get(KEY) if before else None
+    newest = before.last_episode.get(KEY, 0) if before else 0
+    found: list[Episode | None] = []
+    for number, signals in enumerate(weeks, start=first):
+        state = step(state, newest, KEY, monday(number), signals, closings or {})
+        newest = max(newest, state.episode if state else 0)
+        found.append(state)
+    return found
+
+
+def row(episode: Episode, week: date) -> dict[str, Any]:
+    """As risk_packets publishes it."""
+    return {
+        **{name: getattr(episode, name) for name in ("account_id", "side", "episode", "packet_id", "opened_week")},
+        "week": week,
+        "last_fired_week": episode.last_fired_week,
+        "occurrences": episode.occurrences,
+        "signals": ",".join(episode.firing) or None,
+        "signals_since": ",".join(since.isoformat() for since in episode.firing.values()) or None,
+        "state": "closed" if episode.is_closed else "detected",
+    }
+
+
+def test_a_signal_that_fires_again_is_an_occurrence_of_the_same_risk():
+    episodes = fold([["a"], ["a", "b"], [], ["c"]])
+    assert {one.packet_id for one in episodes if one} == {packet_id("acc", "risk", 1)}
+    assert [one.occurrences for one in episodes if one] == [1, 2, 2, 3]
+    assert [one.last_fired_week for one in episodes if one] == [monday(0), monday(1), monday(1), monday(3)]
+    assert [dict(one.firing) for one in episodes if one] == [
+        {"a": monday(0)},
+        {"a": monday(0), "b": monday(1)},
+        {},
+        {"c": monday(3)},
+    ]
+
+
+def test_nothing_fires_and_nothing_is_open():
+    assert fold([[], []]) == [None, None]
+
+
+def test_quiet_is_proposed_for_closing_and_stays_open():
+    episodes = fold([["a"], *[[]] * 5])
+    assert [is_quiet(one, monday(number), 4) for number, one in enumerate(episodes) if one] == [False] * 4 + [True] * 2
+    assert not any(one.is_closed for one in episodes if one)
+
+
+def test_only_a_person_closes_and_what_goes_on_opens_no_second_risk():
+    closed = {packet_id("acc", "risk", 1): monday(2)}
+    episodes = fold([["a"], ["a"], ["a"], ["a"], [], ["a"]], closed)
+    assert [one.is_closed if one else None for one in episodes] == [False, False, True, True, None, False]
+    assert [one.occurrences if one else None for one in episodes] == [1, 2, 2, 2, None, 1]
+    assert (episodes[5].episode, episodes[5].opened_week) == (2, monday(5))  # type: ignore[union-attr]
+
+
+def test_another_signal_after_the_closing_opens_the_next_episode_at_once():
+    closed = {packet_id("acc", "risk", 1): monday(1)}
+    episodes = fold([["a"], ["a", "b"]], closed)
+    assert [one.episode for one in episodes if one] == [1, 2]
+
+
+def test_a_risk_closed_while_quiet_is_over():
+    closed = {packet_id("acc", "risk", 1): monday(2)}
+    assert fold([["a"], [], [], []], closed)[2:] == [None, None]
+
+
+def test_recent_signals_are_those_within_the_days():
+    (*_, last) = fold([["a"], ["b"], [], [], ["c"]])
+    assert last is not None
+    # 30 days before the Monday of week 4 are the weeks from 0 on; one more week, and a's is out
+    assert recent_signals(last, monday(4), 30) == {"a": monday(0), "b": monday(1), "c": monday(4)}
+    assert recent_signals(last, monday(5), 30) == {"b": monday(1), "c": monday(4)}
+
+
+def test_an_account_that_was_no_customer_for_a_while_comes_back_to_its_risk():
+    published = [row(one, monday(number)) for number, one in enumerate(fold([["a"], ["a"]])) if one]
+    before = EpisodesBefore(published, monday(6))
+    (again,) = fold([["a"]], before=before, first=6)
+    assert again is not None
+    assert (again.episode, again.occurrences, dict(again.firing)) == (1, 3, {"a": monday(6)})
+
+
+def test_a_closed_risk_of_long_ago_is_over_and_its_number_is_taken():
+    closed = {packet_id("acc", "risk", 1): monday(1)}
+    published = [row(one, monday(number)) for number, one in enumerate(fold([["a"], ["a"], []], closed)) if one]
+    (again,) = fold([["b"]], before=EpisodesBefore(published, monday(6)), first=6)
+    assert again is not None
+    assert (again.episode, again.occurrences) == (2, 1)
+
+
+WEEKS = st.lists(st.lists(st.sampled_from("abc"), max_size=3, unique=True), min_size=1, max_size=10)
+CLOSINGS = st.dictionaries(st.integers(1, 4), st.integers(0, 9), max_size=3)
+
+
+@given(WEEKS, CLOSINGS, st.integers(0, 9))
+def test_a_run_per_week_from_published_rows_gives_the_same(weeks, closings, cut):
+    closed = {packet_id("acc", "risk", episode): monday(number) for episode, number in closings.items()}
+    whole = fold(weeks, closed)
+    published = [row(one, monday(number)) for number, one in enumerate(whole) if one]
+    # rows of the run's own weeks are there in a restatement, and count for nothing
+    before = EpisodesBefore(published, monday(cut))
+    again = fold(weeks[cut:], closed, before, first=cut)
+    shown = [(one and row(one, monday(number))) for number, one in enumerate(whole)]
+    assert [(one and row(one, monday(number))) for number, one in enumerate(again, start=cut)] == shown[cut:]
+
+
+@given(WEEKS, CLOSINGS)
+def test_what_always_holds(weeks, closings):
+    closed = {packet_id("acc", "risk", episode): monday(number) for episode, number in closings.items()}
+    episodes = [one for one in fold(weeks, closed) if one]
+    fired = sum(bool(signals) for signals in weeks)
+    assert all(1 <= one.occurrences <= fired for one in episodes)
+    assert all(one.opened_week <= one.last_fired_week for one in episodes)
+    numbers = [one.episode for one in episodes]
+    assert numbers == sorted(numbers)
+    # without a person's closing there is one risk, however often it fires
+    if not closed:
+        assert set(numbers) <= {1}
