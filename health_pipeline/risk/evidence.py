@@ -10,6 +10,7 @@ from datetime import date, datetime
 from health_pipeline.policy.record_sets import RECORD_SETS
 from health_pipeline.policy.risk_signals import Observation
 from health_pipeline.risk.model import Direction, Evidence, EvidenceKind, Reading, Strength
+from health_pipeline.risk.signals import compare
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,26 @@ def pieces(
     Returns
     -------
     tuple of Evidence
-        In the order of the sets; empty where none of them has a record.
+        In the order of the sets; empty where none of them has a record. Before a silence only the last record tells,
+        and a record whose own value does not meet the comparison is none of its evidence.
     """
+    most = 1 if observation.is_absence else per_set
     found = (
         _piece(subject, observation, seen, record, direction, query_hash)
         for name in observation.evidence
-        for record in list(records.get(name, ()))[:per_set]
+        for record in [one for one in records.get(name, ()) if _shows(one, seen)][:most]
     )
     # a record may be in two of the sets: it is one piece
     return tuple({piece.evidence_id: piece for piece in found}.values())
+
+
+def _shows(record: LandedRecord, seen: Sequence[Reading]) -> bool:
+    """Whether the record's own value meets the comparison that it is in the unit of; one without shows the whole's."""
+    unit = RECORD_SETS[record.record_set].value_of
+    reading = next((reading for reading in seen if reading.feature == unit), None)
+    if reading is None or record.value is None:
+        return True
+    return bool(compare(record.value, reading.comparator, reading.threshold))
 
 
 def _piece(

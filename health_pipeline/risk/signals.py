@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from health_pipeline.policy.features import KNOWN_STATUSES, Operator, feature
+from health_pipeline.policy.features import KNOWN_STATUSES, feature
 from health_pipeline.policy.risk_signals import Comparison, Observation
 from health_pipeline.risk.model import Reading
 
 Flags = np.ndarray
 Floats = np.ndarray
-COMPARATORS: dict[Operator, Callable[[Any, float], Any]] = {
+COMPARATORS: dict[str, Callable[[Any, float], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -26,6 +26,11 @@ COMPARATORS: dict[Operator, Callable[[Any, float], Any]] = {
     ">=": operator.ge,
 }
 STALE = "stale"
+
+
+def compare(values: Any, comparator: str, threshold: float) -> Any:
+    """A number or an array of numbers against a threshold; NaN meets nothing but `!=`."""
+    return COMPARATORS[comparator](values, threshold)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def observe(rows: FeatureRows, observation: Observation) -> Observed:
     for comparison in observation.when:
         values = rows.known(comparison.feature, observation.is_known_when_stale)
         is_known = ~np.isnan(values)
-        holds = COMPARATORS[comparison.comparator](values, comparison.threshold) & is_known
+        holds = compare(values, comparison.comparator, comparison.threshold) & is_known
         is_met &= holds
         is_failed |= is_known & ~holds
     return Observed(is_met, ~is_met & ~is_failed)

@@ -25,6 +25,7 @@ READING_ORDER = [
     "03b_intermediate",
     "03c_feature_mart",
     "04_score",
+    "04b_risk",
     "05_plan",
     "06_publication",
     "07_report",
