@@ -21,6 +21,7 @@ from health_pipeline.settings import Settings
 READING_ORDER = [
     "01_sources",
     "02_identity",
+    "02_text",
     "03a_staging",
     "03b_intermediate",
     "03c_feature_mart",
@@ -36,8 +37,6 @@ READING_ORDER = [
 BUILT_BY_NO_ASSET = {
     "account_health_current",
     "publication_log",
-    "risk_packets",
-    "risk_evidence",
     "segment_stability_quarterly",
     "persona_alignment_quarterly",
     "segment_reconciliation_quarterly",
