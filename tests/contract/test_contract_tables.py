@@ -10,6 +10,7 @@ from health_pipeline.contract.mart import empty_table, mart_tables
 RELIED_ON = [
     "accounts",
     "account_links",
+    "account_treatments",
     "unmatched_records",
     "account_features_weekly",
     "account_outcomes_weekly",

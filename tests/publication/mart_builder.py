@@ -212,6 +212,7 @@ WEEKLY_RUN = (
     "account_outcomes_weekly",
     "accounts",
     "account_links",
+    "account_treatments",
     "unmatched_records",
     "source_freshness_weekly",
     "account_health_weekly",

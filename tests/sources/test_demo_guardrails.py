@@ -35,6 +35,8 @@ def moved(world: World, year: range, grows: bool) -> set[int]:
     within = np.append(False, np.diff(changes.account) == 0)
     within &= ~(changes.at >= world.contracts.returned_at[changes.account])
     chosen = within & (step > 0 if grows else step < 0) & np.isin(week_index(changes.at), year)
+    # What a planted strategy adds is not of an ordinary company.
+    chosen &= week_index(changes.at) != world.trials.grows_in_week[changes.account]
     return set(changes.account[chosen].tolist())
 
 

@@ -12,6 +12,7 @@ select
         when commercial.account_tenure_days >= 90 then 'established'
     end as lifecycle_stage,
     attributes.owner_email,
+    attributes.crm_segment,
     hierarchy.parent_account_id,
     commercial.currency,
     commercial.account_tenure_days,

@@ -20,6 +20,7 @@ from health_pipeline.sources.demo.calendar import (
 from health_pipeline.sources.demo.latent import LatentState
 from health_pipeline.sources.demo.stories import Stories
 from health_pipeline.sources.demo.story_shapes import SHAPES
+from health_pipeline.sources.demo.trials import Trials
 
 # Share of the renewals that fail. Accounts with a story to come are spared in the first year, hence more of the others.
 FIRST_RENEWAL_CHURN = 0.17
@@ -160,9 +161,15 @@ def _returns(rng: np.random.Generator, recorded_at: np.ndarray, reason: np.ndarr
 
 
 def _change_events(
-    seed: int, accounts: Accounts, state: LatentState, stories: Stories, notice_at: np.ndarray, ended_at: np.ndarray
+    seed: int,
+    accounts: Accounts,
+    state: LatentState,
+    stories: Stories,
+    trials: Trials,
+    notice_at: np.ndarray,
+    ended_at: np.ndarray,
 ) -> ContractChanges:
-    """The changes, week by week: the contract's start, seats added within the year, and each renewal."""
+    """The changes, week by week: the contract's start, seats added within the year or by a trial, and each renewal."""
     rng = random_stream(seed, "changes", accounts.count)
     count = accounts.count
     seats, arr = accounts.seats.copy(), accounts.seats * accounts.price_per_seat
@@ -180,7 +187,8 @@ def _change_events(
         # A pull makes more seats likely from its second month on, and promises nothing.
         is_pulled = pulled & (week >= stories.start_week + 8) & (week < stories.end_week)
         grows = rng.random(count) < np.where(is_pulled, 8 * eager, eager)
-        grows &= stays & ~renews & (week - last_expansion > 26)
+        grows = (grows & (week - last_expansion > 26)) | (trials.grows_in_week == week)
+        grows &= stays & ~renews
         grown = np.maximum(np.round(seats * rng.uniform(1.15, 1.6, count)), seats + 1).astype(np.int64)
         reluctance = 1 / (1 + np.exp(-0.9 * (trouble[:, week] - 2.0)))
         # Fewer seats are mostly a matter of the renewal; sometimes they are agreed within the year.
@@ -201,7 +209,9 @@ def _change_events(
     return ContractChanges(*(column[order] for column in columns))
 
 
-def simulate_contracts(seed: int, accounts: Accounts, state: LatentState, stories: Stories) -> Contracts:
+def simulate_contracts(
+    seed: int, accounts: Accounts, state: LatentState, stories: Stories, trials: Trials
+) -> Contracts:
     """Let each account decide at its renewals, from its latent state and chance.
 
     The chance to leave is a logistic of `LatentState.trouble` over the eight weeks before the decision, its
@@ -216,7 +226,7 @@ def simulate_contracts(seed: int, accounts: Accounts, state: LatentState, storie
     rng = random_stream(seed, "ends", accounts.count)
     recorded_at, notice_at = _late_entries(rng, ended_at, notice_at, reason)
     returned_at = _returns(rng, recorded_at, reason)
-    changes = _change_events(seed, accounts, state, stories, notice_at, ended_at)
+    changes = _change_events(seed, accounts, state, stories, trials, notice_at, ended_at)
     changes = _with_returns(changes, ended_at, returned_at)
     begin, end = week_start(np.arange(WEEKS)), week_start(np.arange(WEEKS) + 1)
     is_live = (accounts.started_at[:, None] < end) & ~(ended_at[:, None] <= begin)

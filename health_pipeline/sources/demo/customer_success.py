@@ -24,6 +24,7 @@ from health_pipeline.sources.demo.columns import (
     pick,
 )
 from health_pipeline.sources.demo.notes import bodies, draw_texts, subjects, turning_points
+from health_pipeline.sources.demo.trials import STRATEGIES
 from health_pipeline.sources.demo.world import World
 
 _KINDS = ("note", "call", "sentiment", "business_review")
@@ -36,7 +37,6 @@ _GOALS = (
     ("Halve the manual entries", "manual entries per week", "entries", 200.0, 100.0),
 )
 _STATUS = ("not_started", "on_track", "at_risk", "achieved", "missed", "cancelled")
-_STRATEGIES = ("adoption_workshop", "executive_alignment", "health_check")
 
 
 def cs_deliveries(world: World) -> list[Deliveries]:
@@ -174,12 +174,12 @@ def _goals(world: World) -> Deliveries:
 
 
 def _treatments(world: World) -> Deliveries:
-    rng = world.stream("treatments")
-    account, week = world.happenings(rng, np.full((1, 1), 0.006), "cs")
-    at = office_moment(rng, week)
-    kept = world.in_contract(account, at)
-    account, at = account[kept], at[kept]
-    count = len(account)
+    trials = world.trials
+    in_order = np.argsort(trials.at, kind="stable")
+    kept = in_order[world.is_known["cs"][trials.account[in_order]]]
+    kept = kept[world.in_contract(trials.account[kept], trials.at[kept])]
+    account, at = trials.account[kept], trials.at[kept]
+    count = len(kept)
     table = contract_table(
         "treatment",
         "cs",
@@ -187,9 +187,9 @@ def _treatments(world: World) -> Deliveries:
         {
             "treatment_id": ids("tr-", numbered(at)),
             "source_account_id": world.account_ids("cs", account),
-            "strategy": pick(_STRATEGIES, rng.integers(0, 3, count)),
-            "arm": pick(("control", "treated"), rng.integers(0, 2, count)),
-            "is_randomised": True,
+            "strategy": pick(STRATEGIES, trials.strategy[kept]),
+            "arm": pick(("control", "treated"), trials.is_treated[kept].astype(int)),
+            "is_randomised": trials.is_randomised[kept],
             "assigned_at": at,
             "source_created_at": at,
             "source_updated_at": at,

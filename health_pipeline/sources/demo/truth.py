@@ -10,6 +10,7 @@ import pandas as pd
 from health_pipeline.sources.demo.calendar import END, WEEKS, days, week_index, week_start
 from health_pipeline.sources.demo.evidence import EVIDENCE
 from health_pipeline.sources.demo.story_shapes import SHAPES
+from health_pipeline.sources.demo.trials import EFFECTS, STRATEGIES
 from health_pipeline.sources.demo.world import World
 
 _REASONS = (None, "not_renewed", "not_paid")
@@ -26,6 +27,7 @@ class Truth:
     before. `turning_points`: crm_id, story, at (date), what. `evidence`: crm_id, story, source_kind, table, what,
     direction, of the systems that know the account. `latent`: crm_id, week, value, sponsorship, quality,
     price_pressure, season, is_live. `ends`: crm_id, notice_at, ended_at, recorded_at, returned_at, reason.
+    `trials`: crm_id, strategy, is_treated, is_randomised, at, and `effect`, what the strategy really does.
     """
 
     stories: pd.DataFrame
@@ -33,13 +35,24 @@ class Truth:
     evidence: pd.DataFrame
     latent: pd.DataFrame
     ends: pd.DataFrame
+    trials: pd.DataFrame
 
 
 def tell_truth(world: World) -> Truth:
     """Put the simulation's hidden state into frames."""
     crm_id = np.array(world.source_ids["crm"].to_pylist(), dtype=object)
     stories = _stories(world, crm_id)
-    return Truth(stories, _turning_points(world, stories), _evidence(world, stories), *_states(world, crm_id))
+    trials = pd.DataFrame(
+        {
+            "crm_id": crm_id[world.trials.account],
+            "strategy": np.array(STRATEGIES)[world.trials.strategy],
+            "is_treated": world.trials.is_treated,
+            "is_randomised": world.trials.is_randomised,
+            "at": world.trials.at,
+            "effect": np.array(EFFECTS)[world.trials.strategy],
+        }
+    )
+    return Truth(stories, _turning_points(world, stories), _evidence(world, stories), *_states(world, crm_id), trials)
 
 
 def _stories(world: World, crm_id: np.ndarray) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from health_pipeline.sources.demo.contracts import Contracts, simulate_contracts
 from health_pipeline.sources.demo.latent import LatentState, simulate_state
 from health_pipeline.sources.demo.profile import SOFTWARE, Profile
 from health_pipeline.sources.demo.stories import Stories, plant_stories
+from health_pipeline.sources.demo.trials import Trials, draw_trials
 
 ID_PREFIX: dict[SourceKind, str] = {
     "crm": "CRM-", "billing": "cus_", "support": "org-", "survey": "panel-", "usage": "grp-",
@@ -35,6 +36,7 @@ class World:
     accounts: Accounts
     stories: Stories
     state: LatentState
+    trials: Trials
     contracts: Contracts
     source_ids: dict[SourceKind, pa.Array]
     is_known: dict[SourceKind, np.ndarray]
@@ -97,9 +99,10 @@ def simulate_world(seed: int, customers: int, profile: Profile = SOFTWARE) -> Wo
     sees_events = {**is_known, "usage": is_known["usage"] & ~is_self_hosted}
     stories = plant_stories(seed, accounts, sees_events, profile.has_product)
     state = simulate_state(seed, accounts, stories)
-    contracts = simulate_contracts(seed, accounts, state, stories)
+    trials = draw_trials(seed, accounts)
+    contracts = simulate_contracts(seed, accounts, state, stories, trials)
     # Who joins, who slips and who is moved to another workspace has a project.
     is_known["projects"] |= accounts.started_at >= week_start(0)
     for story in ("delivery_slip", "agreed_delay", "planned_migration", "rollout_questions"):
         is_known["projects"] |= stories.accounts_in(story)
-    return World(seed, profile, accounts, stories, state, contracts, source_ids, is_known, is_self_hosted)
+    return World(seed, profile, accounts, stories, state, trials, contracts, source_ids, is_known, is_self_hosted)

@@ -24,6 +24,25 @@ ranked_owners as (
 
 ),
 
+ranked_segments as (
+
+    select
+        week,
+        account_id,
+        trim(segment) as crm_segment,
+        row_number() over (
+            partition by week, account_id
+            order by
+                valid_from desc nulls last,
+                source_system asc nulls last,
+                source_instance asc nulls last,
+                source_account_id asc nulls last
+        ) as preference
+    from records
+    where source_kind = 'crm' and trim(segment) <> ''
+
+),
+
 -- From one named owner to another: a time without an owner in between is part of the same change.
 owner_versions as (
 
@@ -99,9 +118,12 @@ select
     spine.account_id,
     spine.week,
     owners.owner_email,
+    segments.crm_segment,
     case when changes.changes > 0 or changes.is_seen_throughout then changes.changes end as owner_changes_365d
 from {{ ref('int_account_week_spine') }} as spine
 left join ranked_owners as owners
     on spine.week = owners.week and spine.account_id = owners.account_id and owners.preference = 1
+left join ranked_segments as segments
+    on spine.week = segments.week and spine.account_id = segments.account_id and segments.preference = 1
 left join ranked_changes as changes
     on spine.week = changes.week and spine.account_id = changes.account_id and changes.preference = 1
