@@ -99,6 +99,12 @@ class Quarter:
         return Quarter(date(year, (month - 1) % 12 + 1, 1), self.fiscal_year_start_month)
 
     @property
+    def previous(self) -> Quarter:
+        """The quarter before this one."""
+        year, month = divmod(self.first_day.year * 12 + self.first_day.month - 1 - 3, 12)
+        return Quarter(date(year, month + 1, 1), self.fiscal_year_start_month)
+
+    @property
     def weeks(self) -> list[Week]:
         """The weeks whose Monday lies in the quarter, in order."""
         monday = self.first_day + timedelta(days=-self.first_day.weekday() % 7)

@@ -18,7 +18,7 @@ from health_pipeline.orchestration.run import run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.segmentation.adoption import adopt_model, newest_published_week
-from health_pipeline.segmentation.registry import adoptions, review_due_at
+from health_pipeline.segmentation.registry import adoptions, recommended_models, review_due_at
 from health_pipeline.settings import Settings
 
 NEWEST_WEEK = Week(date(2026, 11, 9))
@@ -126,7 +126,7 @@ def _review_and_adopt(settings: Settings, quarter: Quarter, definitions: dg.Defi
 
 
 def _models_of(settings: Settings, quarter: Quarter) -> list[str]:
-    rows = read_published(settings, "segment_models").to_pylist()
+    rows = recommended_models(read_published(settings, "segment_models")).to_pylist()
     return [row["segment_model_id"] for row in rows if row["quarter"] == quarter.first_day]
 
 

@@ -17,18 +17,24 @@ from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.defect_themes import DefectThemePolicy
 from health_pipeline.policy.documents import PolicyModel, content_hash, document_path
 from health_pipeline.policy.health_score import HealthScorePolicy
+from health_pipeline.policy.personas import PersonaPolicy
 from health_pipeline.policy.playbooks import PlaybookPolicy
 from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
 from health_pipeline.policy.risk_review import RiskReviewPolicy
 from health_pipeline.policy.risk_signals import RiskSignalPolicy
+from health_pipeline.policy.segment_review import SegmentReviewPolicy
 from health_pipeline.policy.segmentation import SegmentationPolicy
+from health_pipeline.policy.team_segments import TeamSegmentsPolicy
 from health_pipeline.policy.validation import ValidationPolicy
 
 DOCUMENTS: dict[str, type[PolicyModel]] = {
     "company": CompanyPolicy,
     "health_score": HealthScorePolicy,
     "segmentation": SegmentationPolicy,
+    "segment_review": SegmentReviewPolicy,
+    "personas": PersonaPolicy,
+    "team_segments": TeamSegmentsPolicy,
     "playbooks": PlaybookPolicy,
     "capacity": CapacityPolicy,
     "defect_themes": DefectThemePolicy,

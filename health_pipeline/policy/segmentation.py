@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from health_pipeline.policy.documents import Document, PolicyModel, load_document
 from health_pipeline.policy.features import feature
 
 Transform = Literal["none", "log1p"]
+# declared: each feature as `dimensions` says; the others: every feature so.
+Tried = Literal["declared", "none", "log1p"]
 
 
 class Dimension(PolicyModel):
@@ -39,6 +41,19 @@ class SegmentationPolicy(PolicyModel):
     minimum_prediction_strength: float = Field(ge=0, le=1)
     prediction_splits: int = Field(ge=2)
     name_from: float = Field(gt=0)
+    transforms_tried: tuple[Tried, ...] = ("declared", "none", "log1p")
+    solutions_shown: int = Field(default=4, ge=1, le=8)
+    minimum_jaccard: float = Field(default=0.75, ge=0, le=1)
+    stability_resamples: int = Field(default=100, ge=2)
+    stability_n_init: int = Field(default=5, ge=1)
+    stability_accounts: int = Field(default=20_000, ge=100)
+
+    @field_validator("transforms_tried")
+    @classmethod
+    def _declared_is_tried(cls, tried: tuple[Tried, ...]) -> tuple[Tried, ...]:
+        if "declared" not in tried or len(set(tried)) < len(tried):
+            raise ValueError("transforms_tried must hold declared, and each of none and log1p at most once")
+        return tried
 
     @model_validator(mode="after")
     def _features_are_known_and_named_once(self) -> SegmentationPolicy:
@@ -61,6 +76,16 @@ class SegmentationPolicy(PolicyModel):
         if not 0 <= low < high <= 1:
             raise ValueError(f"winsorise must be [low, high] with 0 <= low < high <= 1, got [{low:g}, {high:g}]")
         return self
+
+    def with_transform(self, tried: Tried) -> SegmentationPolicy:
+        """The same policy with every feature transformed that way; itself where it is `declared`."""
+        if tried == "declared":
+            return self
+        dimensions = {
+            name: Dimension(features=dict.fromkeys(dimension.features, tried))
+            for name, dimension in self.dimensions.items()
+        }
+        return self.model_copy(update={"dimensions": dimensions})
 
     @property
     def transforms(self) -> dict[str, tuple[str, Transform]]:

@@ -13,7 +13,7 @@ from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.segmentation import load_segmentation
 from health_pipeline.segmentation.quarterly import review_quarter
-from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
+from health_pipeline.segmentation.registry import adoptions, model_of_quarter, models_with_adoptions
 
 GROUP = "11_segments"
 TABLES = ("segment_models", "segment_assignments_quarterly", "segment_performance_quarterly")
@@ -54,8 +54,11 @@ def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
                 f"published; run `health-pipeline weekly --week {last}` first.",
                 allow_retries=False,
             )
-        review = review_quarter(features.to_pandas(), quarter, load_segmentation(settings.policy))
-        registry = registry_with(read_published(settings, "segment_models"), review.model)
+        published = read_published(settings, "segment_models")
+        policy = load_segmentation(settings.policy)
+        before = model_of_quarter(published, quarter.previous)
+        review = review_quarter(features.to_pandas(), quarter, policy, before, context.log.info)
+        registry = registry_with(published, pa.concat_tables([review.model, review.alternatives]))
         models = models_with_adoptions(registry, adoptions(settings.ledger_url))
         for name, table in zip(TABLES, (models, review.assignments, review.performance), strict=True):
             write_slices(settings, name, table, quarters=None if name == "segment_models" else [quarter])

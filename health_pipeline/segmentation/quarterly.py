@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.metrics import silhouette_score
 
 from health_pipeline.contract.clocks import Quarter
 from health_pipeline.contract.content import content_hash
@@ -19,14 +18,11 @@ from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.features import feature
 from health_pipeline.policy.segmentation import SegmentationPolicy
-from health_pipeline.segmentation.methods.gap import gap_statistic
-from health_pipeline.segmentation.methods.kmeans import fit_kmeans
-from health_pipeline.segmentation.methods.prediction_strength import prediction_strength
+from health_pipeline.segmentation.candidates import Candidate, Candidates, Progress, fit_candidates
+from health_pipeline.segmentation.methods.matching import SURVIVES, match_labels
 from health_pipeline.segmentation.model import UNSEGMENTED, SegmentModel
-from health_pipeline.segmentation.naming import description, listing_order, segment_names
-from health_pipeline.segmentation.space import Floats, Space, known_values
-
-SILHOUETTE_ACCOUNTS = 2_000
+from health_pipeline.segmentation.naming import description, segment_names
+from health_pipeline.segmentation.space import Space, known_values
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,10 @@ class QuarterlyReview:
 
     Attributes
     ----------
-    model : a row of segment_models, a candidate; no row where nothing could be fitted
+    model : a row of segment_models, the recommended candidate; no row where nothing could be fitted
+    alternatives : rows of segment_models, the other supported solutions a person may adopt
+    candidates : every solution that was looked at, with its figures; None where nothing could be fitted
+    fitted : the recommended model itself; None where nothing could be fitted
     assignments : a row per account
     performance : a row per segment, 'unsegmented' last
     dropped : dimensions and features that were left out, with the reason
@@ -43,21 +42,22 @@ class QuarterlyReview:
     """
 
     model: pa.Table
+    alternatives: pa.Table
+    candidates: Candidates | None
+    fitted: SegmentModel | None
     assignments: pa.Table
     performance: pa.Table
     dropped: dict[str, str]
     unfitted_reason: str | None
 
 
-@dataclass(frozen=True)
-class _Fit:
-    model: SegmentModel
-    inertia: float
-    silhouette: float | None
-    notes: dict[str, Any]
-
-
-def review_quarter(features: pd.DataFrame, quarter: Quarter, policy: Document[SegmentationPolicy]) -> QuarterlyReview:
+def review_quarter(
+    features: pd.DataFrame,
+    quarter: Quarter,
+    policy: Document[SegmentationPolicy],
+    before: SegmentModel | None = None,
+    progress: Progress | None = None,
+) -> QuarterlyReview:
     """Fit the quarter's segments and put its accounts into them.
 
     Parameters
@@ -65,6 +65,9 @@ def review_quarter(features: pd.DataFrame, quarter: Quarter, policy: Document[Se
     features : DataFrame, a row per account with the columns of account_features_weekly, of the quarter's last week
     quarter : the quarter
     policy : the document that says in which dimensions, and how many segments there may be
+    before : last quarter's model; a segment that holds half of one of its segments, and the other way round, keeps
+        its name
+    progress : told what is being fitted
 
     Returns
     -------
@@ -78,24 +81,35 @@ def review_quarter(features: pd.DataFrame, quarter: Quarter, policy: Document[Se
     _check(features, quarter, policy.model)
     rows = features.sort_values("account_id", kind="stable").reset_index(drop=True)
     space = Space.fit(rows, policy.model)
-    positions, coverage = space.place(rows)
-    is_known = coverage >= policy.model.minimum_coverage
-    reason = _unfitted_reason(rows, space, int(is_known.sum()), policy.model)
+    coverage = space.place(rows)[1]
+    reason = _unfitted_reason(rows, space, int((coverage >= policy.model.minimum_coverage).sum()), policy.model)
     if reason is not None:
         assigned = pd.DataFrame(
             {"segment": UNSEGMENTED, "unsegmented_reason": reason, "distance_to_centre": np.nan}, index=rows.index
         )
-        model_id, model = None, empty_table("segment_models")
-    else:
-        fit = _fit(space, positions[is_known], policy.model)
-        assigned = fit.model.assign(rows)
-        data_hash = _data_hash(rows, space)
-        model_id = _model_id(quarter, data_hash, policy)
-        model = _model_row(model_id, quarter, fit, assigned, data_hash, policy.model)
-    assignments = _assignments(rows, assigned, quarter, model_id)
-    names = list(fit.model.names) if reason is None else []
-    performance = _performance(rows, assigned, quarter, model_id, [*names, UNSEGMENTED])
-    return QuarterlyReview(model, assignments, performance, space.dropped, reason)
+        performance = _performance(rows, assigned, quarter, None, [UNSEGMENTED])
+        none = empty_table("segment_models")
+        assignments = _assignments(rows, assigned, quarter, None)
+        return QuarterlyReview(none, none, None, None, assignments, performance, space.dropped, reason)
+    candidates = fit_candidates(rows, policy.model, progress)
+    models = [_named(one, rows, before, policy.model) for one in candidates.shown]
+    registered = [
+        _model_row(one, model, rows, quarter, candidates, policy)
+        for one, model in zip(candidates.shown, models, strict=True)
+    ]
+    schema = mart_tables()["segment_models"].arrow_schema
+    assigned = models[0].assign(rows)
+    model_id = registered[0]["segment_model_id"]
+    return QuarterlyReview(
+        model=pa.Table.from_pylist(registered[:1], schema=schema),
+        alternatives=pa.Table.from_pylist(registered[1:], schema=schema),
+        candidates=candidates,
+        fitted=models[0],
+        assignments=_assignments(rows, assigned, quarter, model_id),
+        performance=_performance(rows, assigned, quarter, model_id, [*models[0].names, UNSEGMENTED]),
+        dropped=space.dropped,
+        unfitted_reason=None,
+    )
 
 
 def _check(features: pd.DataFrame, quarter: Quarter, policy: SegmentationPolicy) -> None:
@@ -119,40 +133,29 @@ def _unfitted_reason(rows: pd.DataFrame, space: Space, known: int, policy: Segme
     return None
 
 
-def _fit(space: Space, points: Floats, policy: SegmentationPolicy) -> _Fit:
-    rng = np.random.default_rng(policy.seed)
-    sample = points
-    if len(points) > policy.gap_accounts:
-        sample = points[np.sort(rng.choice(len(points), policy.gap_accounts, replace=False))]
-    gap = gap_statistic(sample, policy.most_segments, policy.gap_references, policy.gap_n_init, policy.seed)
-    considered: list[dict[str, Any]] = []
-    for k in range(gap.chosen, 0, -1):
-        fitted = fit_kmeans(points, k, policy.n_init, policy.seed)
-        share = float(np.bincount(fitted.labels_, minlength=k).min() / len(points))
-        strength = prediction_strength(sample, k, policy.prediction_splits, policy.gap_n_init, policy.seed)
-        considered.append({"k": k, "smallest_share": round(share, 6), "prediction_strength": round(strength, 6)})
-        large_enough = share >= policy.minimum_segment_share
-        if k == 1 or (large_enough and strength >= policy.minimum_prediction_strength):
-            break
-    fitted_centres: Floats = np.asarray(fitted.cluster_centers_, dtype=np.float64).round(9)
-    centres = fitted_centres[listing_order(space, fitted_centres, policy.revenue_dimension)]
-    model = SegmentModel(space, centres, tuple(segment_names(space, centres, policy.name_from)))
-    notes = {
-        "gap_along_features": [round(value, 6) for value in gap.along_features],
-        "gap_along_features_error": [round(value, 6) for value in gap.along_features_error],
-        "gap_along_components": [round(value, 6) for value in gap.along_components],
-        "gap_along_components_error": [round(value, 6) for value in gap.along_components_error],
-        "gap_accounts": len(sample),
-        "considered": considered,
+def _named(
+    candidate: Candidate, rows: pd.DataFrame, before: SegmentModel | None, policy: SegmentationPolicy
+) -> SegmentModel:
+    """Names by rule from the profile; those of last quarter's segments where most of one is most of the other."""
+    names = segment_names(candidate.space, candidate.centres, policy.name_from)
+    model = SegmentModel(candidate.space, candidate.centres, tuple(names))
+    if before is None or candidate.k == 1 or len(before.names) == 1:
+        return model
+    then, now = before.assign(rows)["segment"], model.assign(rows)["segment"]
+    both = (then != UNSEGMENTED) & (now != UNSEGMENTED)
+    if not both.any():
+        return model
+    match = match_labels(then[both].tolist(), now[both].tolist())
+    sizes_then, sizes_now = match.overlap.sum(axis=1), match.overlap.sum(axis=0)
+    shared = {new: int(match.overlap.loc[[old], new].sum()) for old, new in match.successor.items()}
+    kept = {
+        new: old
+        for old, new in match.successor.items()
+        if shared[new] >= SURVIVES * max(int(sizes_then[old]), int(sizes_now[new]))
     }
-    return _Fit(model, float(fitted.inertia_), _silhouette(points, fitted.labels_, k, policy.seed), notes)
-
-
-def _silhouette(points: Floats, labels: np.ndarray, k: int, seed: int) -> float | None:
-    if k == 1:
-        return None
-    size = min(len(points), SILHOUETTE_ACCOUNTS)
-    return float(silhouette_score(points, labels, sample_size=size, random_state=seed))
+    taken = set(kept.values())
+    told = [kept.get(name) or (f"{name} (new)" if name in taken else name) for name in names]
+    return SegmentModel(candidate.space, candidate.centres, tuple(told))
 
 
 def _data_hash(rows: pd.DataFrame, space: Space) -> str:
@@ -162,48 +165,57 @@ def _data_hash(rows: pd.DataFrame, space: Space) -> str:
     return content_hash(pa.table(columns))
 
 
-def _model_id(quarter: Quarter, data_hash: str, policy: Document[SegmentationPolicy]) -> str:
-    parts = [str(quarter), data_hash, policy.hash, "kmeans-1"]
+def _model_id(quarter: Quarter, data_hash: str, policy: Document[SegmentationPolicy], candidate: Candidate) -> str:
+    parts = [str(quarter), data_hash, policy.hash, "kmeans-2", candidate.transform, str(candidate.k)]
     return "segments-" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
 
 def _model_row(
-    model_id: str,
+    candidate: Candidate,
+    model: SegmentModel,
+    rows: pd.DataFrame,
     quarter: Quarter,
-    fit: _Fit,
-    assigned: pd.DataFrame,
-    data_hash: str,
-    policy: SegmentationPolicy,
-) -> pa.Table:
+    candidates: Candidates,
+    policy: Document[SegmentationPolicy],
+) -> dict[str, Any]:
+    assigned = model.assign(rows)
     counts = assigned["segment"].value_counts()
     segments = [
         {
             "name": name,
-            "description": description(fit.model.space, centre, int(counts.get(name, 0))),
-            "centre": fit.model.space.own_units(centre),
+            "description": description(model.space, centre, int(counts.get(name, 0))),
+            "centre": model.space.own_units(centre),
         }
-        for name, centre in zip(fit.model.names, fit.model.centres, strict=True)
+        for name, centre in zip(model.names, model.centres, strict=True)
     ]
-    row = {
-        "segment_model_id": model_id,
+    data_hash = _data_hash(rows, model.space)
+    is_recommended = candidate is candidates.recommended
+    return {
+        "segment_model_id": _model_id(quarter, data_hash, policy, candidate),
         "quarter": quarter.first_day,
         "status": "candidate",
         "algorithm": "kmeans",
-        "k": len(fit.model.names),
-        "features": json.dumps([axis.feature for axis in fit.model.space.axes]),
-        "parameters": fit.model.to_json(**fit.notes),
+        "transform": candidate.transform,
+        "k": candidate.k,
+        "is_recommended": is_recommended,
+        "recommendation": "; ".join(candidates.reasons) if is_recommended else "supported, shown to compare",
+        "smallest_share": candidate.smallest_share,
+        "split_half_strength": candidate.prediction_strength,
+        "smallest_jaccard": None if candidate.stability is None else candidate.stability.smallest,
+        "figures": json.dumps(candidates.figures() if is_recommended else candidate.figures(), sort_keys=True),
+        "features": json.dumps([axis.feature for axis in model.space.axes]),
+        "parameters": model.to_json(),
         "segments": json.dumps(segments),
-        "seed": policy.seed,
-        "n_init": policy.n_init,
+        "seed": policy.model.seed,
+        "n_init": policy.model.n_init,
         "accounts": int((assigned["segment"] != UNSEGMENTED).sum()),
-        "inertia": fit.inertia,
-        "silhouette": fit.silhouette,
+        "inertia": candidate.inertia,
+        "silhouette": candidate.silhouette,
         "data_hash": data_hash,
         "effective_from": None,
         "adopted_by": None,
         "adoption_reason": None,
     }
-    return pa.Table.from_pylist([row], schema=mart_tables()["segment_models"].arrow_schema)
 
 
 def _assignments(rows: pd.DataFrame, assigned: pd.DataFrame, quarter: Quarter, model_id: str | None) -> pa.Table:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from health_pipeline.contract.clocks import Quarter, Week, week_of
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.segmentation.model import SegmentModel
 
 FIRST_AUTOMATIC = "policy:first_automatic"
 
@@ -140,7 +141,7 @@ def adopt_first(
     """
     if adoption == "manual" or models.num_rows == 0 or adoptions(ledger_url):
         return None
-    rows = models.select(["quarter", "segment_model_id"]).to_pylist()
+    rows = recommended_models(models).select(["quarter", "segment_model_id"]).to_pylist()
     first = min(rows, key=lambda row: (row["quarter"], row["segment_model_id"]))
     return adopt(
         ledger_url,
@@ -151,6 +152,18 @@ def adopt_first(
         "first model; the policy adopts it without a person",
         adopted_at,
     )
+
+
+def recommended_models(models: pa.Table) -> pa.Table:
+    """Rows of segment_models that their quarter's review recommends; null counts: from before there were several."""
+    return models.filter(pc.fill_null(models["is_recommended"], True))
+
+
+def model_of_quarter(models: pa.Table, quarter: Quarter) -> SegmentModel | None:
+    """The model that quarter's review recommended; None where it has none."""
+    of_quarter = pc.equal(models["quarter"], pa.scalar(quarter.first_day, pa.date32()))
+    rows = recommended_models(models.filter(of_quarter)).to_pylist()
+    return SegmentModel.from_json(rows[0]["parameters"]) if rows else None
 
 
 def adoptions(ledger_url: str) -> list[Adoption]:

@@ -54,7 +54,16 @@ def planted(accounts: int = 240, groups: int = 4, seed: int = 0, **change: Any) 
 def policy() -> Document[SegmentationPolicy]:
     """The built-in policy with fewer references, to be quick."""
     document = load_segmentation(None)
-    model = document.model.model_copy(update={"gap_references": 10, "gap_n_init": 2, "prediction_splits": 4})
+    model = document.model.model_copy(
+        update={
+            "gap_references": 10,
+            "gap_n_init": 2,
+            "prediction_splits": 4,
+            "stability_resamples": 8,
+            "stability_n_init": 2,
+            "most_segments": 6,
+        }
+    )
     return Document(document.name, document.path, model, document.hash)
 
 

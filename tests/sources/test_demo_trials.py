@@ -42,8 +42,8 @@ def worlds() -> list[World]:
 
 def test_a_workshop_brings_seats_at_small_customers_alone(worlds: list[World]) -> None:
     effect, error = uplift(worlds, WORKSHOP, small=True)
-    # Some leave, renew in that week, or would have grown anyway.
-    assert WORKSHOP_ADDS_SEATS - 0.1 < effect < WORKSHOP_ADDS_SEATS + 0.03
+    # One in four has a story and is left to it; some leave, renew in that week, or would have grown anyway.
+    assert 0.6 * WORKSHOP_ADDS_SEATS < effect < 0.9 * WORKSHOP_ADDS_SEATS
     assert effect > 6 * error
     nothing, error = uplift(worlds, WORKSHOP, small=False)
     assert abs(nothing) < 3.5 * error

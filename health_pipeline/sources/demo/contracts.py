@@ -187,7 +187,7 @@ def _change_events(
         # A pull makes more seats likely from its second month on, and promises nothing.
         is_pulled = pulled & (week >= stories.start_week + 8) & (week < stories.end_week)
         grows = rng.random(count) < np.where(is_pulled, 8 * eager, eager)
-        grows = (grows & (week - last_expansion > 26)) | (trials.grows_in_week == week)
+        grows = (grows & (week - last_expansion > 26)) | ((trials.grows_in_week == week) & (stories.kind < 0))
         grows &= stays & ~renews
         grown = np.maximum(np.round(seats * rng.uniform(1.15, 1.6, count)), seats + 1).astype(np.int64)
         reluctance = 1 / (1 + np.exp(-0.9 * (trouble[:, week] - 2.0)))
