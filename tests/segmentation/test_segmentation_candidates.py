@@ -94,7 +94,10 @@ def test_names_stay_while_the_segments_do(accounts: Accounts, quarter: Quarter, 
     renamed = type(first.fitted)(first.fitted.space, first.fitted.centres, ("gold", "silver", "bronze", "iron"))
     again = review_quarter(accounts(seed=5).to_pandas(), quarter, policy, renamed)
     assert again.fitted is not None
-    assert again.fitted.names == ("gold", "silver", "bronze", "iron")
+    # The four of equal revenue may be listed in another order: an account of each planted group keeps its name.
+    then = renamed.assign(accounts().to_pandas())["segment"].iloc[:4].tolist()
+    assert set(then) == {"gold", "silver", "bronze", "iron"}
+    assert again.assignments["segment"].to_pylist()[:4] == then
     alone = review_quarter(accounts(seed=5, groups=2).to_pandas(), quarter, policy, renamed)
     assert alone.fitted is not None
     assert len(set(alone.fitted.names)) == len(alone.fitted.names)
