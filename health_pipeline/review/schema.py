@@ -86,3 +86,34 @@ USER = Table(
     Column("team", String(100)),
     Column("is_active", Boolean, nullable=False),
 )
+# The desk's own rows: who is signed in. No part of the chain; losing them signs everybody out, and nothing else.
+DESK_SESSION = Table(
+    "desk_session",
+    METADATA,
+    Column("session_id", String(64), primary_key=True),
+    Column("email", EMAIL, nullable=False, index=True),
+    Column("method", String(10), nullable=False),
+    Column("started_at", DateTime, nullable=False),
+    Column("seen_at", DateTime, nullable=False),
+    Column("client", String(200), nullable=False),
+    Column("notices", Text),
+)
+DESK_SIGN_IN = Table(
+    "desk_sign_in",
+    METADATA,
+    Column("sign_in_id", String(64), primary_key=True),
+    Column("state", String(64), nullable=False),
+    Column("nonce", String(64), nullable=False),
+    Column("verifier", String(128), nullable=False),
+    Column("next_path", String(500), nullable=False),
+    Column("started_at", DateTime, nullable=False),
+)
+# A provider's subject keeps the address it first came with: an address can be given to another person, a subject can't.
+DESK_IDENTITY = Table(
+    "desk_identity",
+    METADATA,
+    Column("issuer", String(300), primary_key=True),
+    Column("subject", String(300), primary_key=True),
+    Column("email", EMAIL, nullable=False, index=True),
+    Column("bound_at", DateTime, nullable=False),
+)

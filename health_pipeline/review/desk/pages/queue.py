@@ -1,0 +1,138 @@
+"""The queue's pages: what waits for whom, as a page and as CSV; the front page leads to it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from http import HTTPStatus
+
+from starlette.responses import RedirectResponse, Response
+
+from health_pipeline.publication.export import FORMULA_STARTS
+from health_pipeline.review.database import reading
+from health_pipeline.review.desk.http_headers import KEPT
+from health_pipeline.review.desk.queue import (
+    PAGE,
+    RENEWAL_DAYS,
+    SEVERITIES,
+    QueueRow,
+    read_filter,
+    read_queue,
+)
+from health_pipeline.review.desk.rendering import page
+from health_pipeline.review.desk.static_files import static_files
+from health_pipeline.review.desk.visits import Desk, NotFoundError, Visit
+from health_pipeline.review.forms import DISMISSAL_REASONS
+from health_pipeline.review.permissions import Person, scope_of
+from health_pipeline.review.states import OPEN
+
+CSV_COLUMNS = (
+    "account_id",
+    "account_name",
+    "category",
+    "severity",
+    "severity_status",
+    "state",
+    "outcome",
+    "value_at_risk",
+    "renewal_date",
+    "owner_email",
+    "follow_up_date",
+    "why_here",
+    "case_id",
+)
+
+
+def home(desk: Desk, visit: Visit) -> Response:
+    """Where a person's work is."""
+    for permission, path in (("view", "/queue"), ("manage_users", "/users")):
+        if visit.has(permission):  # type: ignore[arg-type]
+            return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+    return RedirectResponse("/rules", HTTPStatus.SEE_OTHER)
+
+
+def queue_page(desk: Desk, visit: Visit) -> Response:
+    """What waits, in its order."""
+    wanted = read_filter(visit.request.query_params)
+    names = desk.published.account_names()
+    people = list(visit.people.values())
+    with reading(desk.ledger.engine) as connection:
+        found = read_queue(connection, wanted, visit.me, people, names, visit.now)
+    return page(
+        desk,
+        visit,
+        "queue.html.j2",
+        wanted=wanted,
+        found=found,
+        names=names,
+        pages=max(1, -(-found.total // PAGE)),
+        owners=_owners(visit, people),
+        severities=SEVERITIES,
+        states=OPEN,
+        renewal_days=RENEWAL_DAYS,
+        dismissal_reasons=DISMISSAL_REASONS,
+        assignees=[person for person in people if person.is_active and person.role in {"csm", "lead"}],
+    )
+
+
+def queue_csv(desk: Desk, visit: Visit) -> Response:
+    """The same cases as CSV; a text that a spreadsheet would run as a formula gets a quote in front."""
+    wanted = read_filter(visit.request.query_params)
+    names = desk.published.account_names()
+    with reading(desk.ledger.engine) as connection:
+        found = read_queue(connection, wanted, visit.me, list(visit.people.values()), names, visit.now, size=None)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(CSV_COLUMNS)
+    for row in found.rows:
+        writer.writerow([harmless(value) for value in _csv_row(row, names.get(row.case.account_id, ""))])
+    headers = {"Content-Disposition": f'attachment; filename="my-accounts-{visit.today}.csv"'}
+    # With the mark older spreadsheets know that it is UTF-8.
+    return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def harmless(value: str) -> str:
+    """A cell that no spreadsheet runs."""
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+
+
+def static_file(desk: Desk, visit: Visit) -> Response:
+    """The stylesheet or the script."""
+    found = static_files().get(visit.request.path_params["name"])
+    if found is None:
+        raise NotFoundError("There is no such page.")
+    content, media_type = found
+    return Response(content, media_type=media_type, headers={"Cache-Control": KEPT})
+
+
+def alive(desk: Desk, visit: Visit) -> Response:
+    """For who watches the server: it answers."""
+    return Response("alive", media_type="text/plain")
+
+
+def _csv_row(row: QueueRow, name: str) -> list[str]:
+    case = row.case
+    values = (
+        case.account_id,
+        name,
+        case.category,
+        case.severity,
+        case.severity_status,
+        case.state,
+        case.outcome,
+        case.value_at_risk,
+        row.renewal_on,
+        case.owner_email,
+        case.follow_up_on,
+        row.reason,
+        case.case_id,
+    )
+    return ["" if value is None else str(value) for value in values]
+
+
+def _owners(visit: Visit, people: list[Person]) -> list[Person]:
+    """Whose cases the person may look at, by name; nobody to choose for who sees only their own."""
+    if scope_of(visit.me, "view") == "own":
+        return [visit.me]
+    return [one for one in people if one.role in {"csm", "lead"} and visit.may("view", one.email)]
+

@@ -1,0 +1,40 @@
+"""Every address of the desk with who may go there: the one table the app is made of. The test of access goes through it."""
+
+from __future__ import annotations
+
+from health_pipeline.review.desk.access import Route
+from health_pipeline.review.desk.oidc import CALLBACK_PATH
+from health_pipeline.review.desk.pages import bulk, cases, looking, queue, sign_in, users
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/static/{name}", "anyone", queue.static_file),
+    Route("GET", "/alive", "anyone", queue.alive),
+    Route("GET", "/sign-in", "anyone", sign_in.sign_in_page),
+    Route("GET", "/sign-in/begin", "anyone", sign_in.begin_oidc),
+    Route("GET", CALLBACK_PATH, "anyone", sign_in.finish_oidc),
+    Route("POST", "/sign-in/demo", "anyone", sign_in.demo_sign_in),
+    Route("GET", "/", "signed_in", queue.home),
+    Route("GET", "/sessions", "signed_in", sign_in.sessions_page),
+    Route("POST", "/sessions/end", "signed_in", sign_in.end_one_session),
+    Route("POST", "/sign-out", "signed_in", sign_in.sign_out),
+    Route("POST", "/sign-out/everywhere", "signed_in", sign_in.sign_out_everywhere),
+    Route("GET", "/rules", "signed_in", looking.rules_page),
+    Route("GET", "/queue", "view", queue.queue_page),
+    Route("GET", "/queue.csv", "view", queue.queue_csv),
+    Route("POST", "/bulk/preview", "assign", bulk.preview),
+    Route("POST", "/bulk", "assign", bulk.record),
+    Route("GET", "/cases/{case_id}", "view", cases.case_page, "case"),
+    Route("GET", "/cases/{case_id}/version", "view", cases.version, "case"),
+    Route("GET", "/cases/{case_id}/evidence/{evidence_id}", "view", cases.evidence_page, "case"),
+    # Who may decide is the ledger's to say: it refuses, and records that it did.
+    Route("POST", "/cases/{case_id}/{action}", "signed_in", cases.decide, "case"),
+    Route("GET", "/accounts/{account_id}", "view", looking.account_page, "account"),
+    Route("GET", "/metrics", "view", looking.metrics_page),
+    Route("GET", "/audit", "verify_ledger", looking.audit_page),
+    Route("POST", "/audit/verify", "verify_ledger", looking.verify_chain),
+    Route("GET", "/users", "manage_users", users.users_page),
+    Route("POST", "/users", "manage_users", users.set_user),
+    Route("POST", "/users/sessions", "manage_users", users.end_user_sessions),
+    Route("POST", "/users/identity", "manage_users", users.free_identity),
+    Route("POST", "/rules/four-eyes", "switch_four_eyes", users.switch_four_eyes),
+)
