@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make review` (the weekly review on the demo company) and `make dev` (Dagster's UI).
+# Two commands for a newcomer: `make review` (the weekly review on the demo company) and `make dev` (Dagster's UI and the review desk).
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 export PYTHONUTF8 := 1
@@ -26,8 +26,8 @@ install: .venv/.installed  ## Install into .venv by the lock file
 review: install  ## Run the weekly review on the demo company, end to end
 	@.venv/bin/health-pipeline demo
 
-dev: install  ## Dagster's UI on port 3000
-	@.venv/bin/health-pipeline dev
+dev: install  ## Dagster's UI on port 3000, the review desk on port 8600 (its demo sign-in: this machine alone)
+	@.venv/bin/health-pipeline dev --demo-sign-in
 
 lint: install  ## Linters, types, layers, SQL, the Dagster code location
 	.venv/bin/ruff check .

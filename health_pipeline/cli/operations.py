@@ -149,9 +149,32 @@ def dictionary(
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000) -> None:
-    """Start Dagster's UI and its daemon on this machine."""
+def dev(
+    port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    desk_port: Annotated[int, typer.Option(help="Port of the review desk.")] = 8600,
+    demo_sign_in: Annotated[
+        bool, typer.Option("--demo-sign-in", help="Let whoever is at this machine choose whom to be at the desk.")
+    ] = False,
+) -> None:
+    """Start Dagster's UI, its daemon and the review desk on this machine."""
     from health_pipeline.orchestration.serve import serve  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
-        raise typer.Exit(serve(Settings(), port))
+        raise typer.Exit(serve(Settings(), port, desk_port, demo_sign_in))
+
+
+@app.command()
+def desk(
+    port: Annotated[int, typer.Option(help="Port the desk listens on.")] = 8600,
+    demo_sign_in: Annotated[
+        bool, typer.Option("--demo-sign-in", help="Let whoever is at this machine choose whom to be. Loopback only.")
+    ] = False,
+) -> None:
+    """Serve the review desk. Address and sign-in come from HEALTH_DESK_*; see docs/security.md."""
+    from health_pipeline.review.desk.desk_settings import desk_settings_of  # noqa: PLC0415
+    from health_pipeline.review.desk.serving import serve_desk  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        settings = desk_settings_of(port, demo_sign_in).checked()
+        out.print(f"The review desk is at {settings.origin}; Ctrl+C stops it.")
+        serve_desk(Settings(), settings, port)

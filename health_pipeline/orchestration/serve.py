@@ -1,4 +1,4 @@
-"""Starts the servers a person looks at: Dagster's UI (and the review desk, once it is there)."""
+"""Starts the servers a person looks at: Dagster's UI and the review desk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from health_pipeline.orchestration.home import prepare_home
 from health_pipeline.settings import REPOSITORY, Settings
 
 
-def serve(settings: Settings, port: int) -> int:
-    """Run `dagster dev` in this checkout until it is stopped; returns its exit code."""
+def serve(settings: Settings, port: int, desk_port: int, demo_sign_in: bool) -> int:
+    """Run `dagster dev` in this checkout, and the desk beside it, until they are stopped; returns Dagster's exit code."""
     prepare_home(settings)
     command = [
         sys.executable,
@@ -30,9 +30,19 @@ def serve(settings: Settings, port: int) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Not in the checkout: Dagster would warn of the `dagster.yaml` there, which is what `prepare_home` copied.
     server = subprocess.Popen(command, cwd=settings.home)
-    # Stopped by SIGTERM, as a service is, Dagster must hear of it: else its processes live on.
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    desk = subprocess.Popen(_desk_command(desk_port, demo_sign_in), cwd=REPOSITORY)
+    # Stopped by SIGTERM, as a service is, both must hear of it: else their processes live on.
+    signal.signal(signal.SIGTERM, lambda *_: (server.terminate(), desk.terminate()))
     try:
         return server.wait()
     except KeyboardInterrupt:
         return server.wait()
+    finally:
+        desk.terminate()
+        desk.wait()
+
+
+def _desk_command(port: int, demo_sign_in: bool) -> list[str]:
+    """The desk says in one sentence why it can't start; Dagster's UI goes on without it."""
+    command = [sys.executable, "-m", "health_pipeline.cli", "desk", "--port", str(port)]
+    return [*command, "--demo-sign-in"] if demo_sign_in else command

@@ -26,6 +26,8 @@ class DeskSettings(BaseSettings):
     ----------
     public_url : str
         `HEALTH_DESK_PUBLIC_URL`: the address people type. `https://...` unless it is this machine alone.
+    bind : str
+        `HEALTH_DESK_BIND`: the address of this machine the server listens on; TLS ends before it.
     sign_in : str or None
         `HEALTH_DESK_SIGN_IN`: `oidc` or `proxy`. The demo sign-in can't be set here; it is asked for by a flag.
     oidc_issuer, oidc_client_id, oidc_client_secret
@@ -47,6 +49,7 @@ class DeskSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEALTH_DESK_", env_ignore_empty=True, frozen=True)
 
     public_url: str = "http://127.0.0.1:8600"
+    bind: str = "127.0.0.1"
     sign_in: SignIn | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
@@ -132,9 +135,10 @@ class DeskSettings(BaseSettings):
                 raise DeskSetupError(f"HEALTH_DESK_PROXY_PEERS: {peer!r} is no address or network.") from error
 
     def _check_demo(self) -> None:
-        if not self.is_loopback:
+        if not self.is_loopback or self.bind not in LOOPBACK_NAMES:
             raise DeskSetupError(
-                f"The demo sign-in lets in whoever asks, so it is for this machine alone, not for {self.public_url}."
+                f"The demo sign-in lets in whoever asks, so it is for this machine alone, not for {self.public_url} "
+                f"on {self.bind}."
             )
 
 
@@ -146,3 +150,16 @@ def is_loopback_address(address: str | None) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def desk_settings_of(port: int, is_demo: bool) -> DeskSettings:
+    """The environment's settings for a desk on that port; the demo sign-in takes the place of any other."""
+    settings = DeskSettings()
+    changes: dict[str, object] = {}
+    if "public_url" not in settings.model_fields_set:
+        changes["public_url"] = f"http://127.0.0.1:{port}"
+    if is_demo:
+        changes["sign_in"] = "demo"
+    elif settings.sign_in == "demo":
+        raise DeskSetupError("HEALTH_DESK_SIGN_IN can't be demo: the demo sign-in is asked for with --demo-sign-in.")
+    return settings.model_copy(update=changes)

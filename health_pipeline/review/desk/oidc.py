@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
+from authlib.deprecate import AuthlibDeprecationWarning
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -17,6 +18,11 @@ from joserfc.jwk import KeySet
 
 from health_pipeline.review.desk.desk_settings import LOOPBACK_NAMES, DeskSettings
 from health_pipeline.review.desk.sessions import SignInUnderWay, new_token
+
+with warnings.catch_warnings():
+    # It would rather have httpx's successor, and says so to whoever starts the desk.
+    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
+    from authlib.integrations.httpx_client import OAuth2Client
 
 SCOPE = "openid email"
 CALLBACK_PATH = "/sign-in/callback"

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -66,9 +67,6 @@ def decide(desk: Desk, visit: Visit) -> Response:
     values = form_values(action, visit.form)
     if may_see and visit.one("packet_hash"):
         values["packet_hash"] = visit.one("packet_hash")
-    for name in ("cause_id", "assumption_id"):
-        if visit.one(name):
-            values[name] = visit.one(name)
     key = f"{visit.me.email[:60]}:{visit.one('idempotency_key')[:60]}"
     try:
         result = desk.ledger.decide(case.case_id, action, visit.me.email, version, key, values)
@@ -128,8 +126,6 @@ def _path(case_id: str, query: str) -> str:
 
 def read_filter_query(query: str) -> str:
     """The queue's filter out of an address' query, read and written again: nothing else passes through."""
-    from urllib.parse import parse_qsl  # noqa: PLC0415
-
     return read_filter(dict(parse_qsl(query[:1000]))).query()
 
 
