@@ -11,7 +11,7 @@ from health_pipeline.settings import REPOSITORY, Settings
 
 
 def serve(settings: Settings, port: int, desk_port: int, demo_sign_in: bool) -> int:
-    """Run `dagster dev` in this checkout, and the desk beside it, until they are stopped; returns Dagster's exit code."""
+    """Run `dagster dev` in this checkout and the desk beside it until they are stopped; returns Dagster's exit code."""
     prepare_home(settings)
     command = [
         sys.executable,
@@ -31,8 +31,13 @@ def serve(settings: Settings, port: int, desk_port: int, demo_sign_in: bool) -> 
     # Not in the checkout: Dagster would warn of the `dagster.yaml` there, which is what `prepare_home` copied.
     server = subprocess.Popen(command, cwd=settings.home)
     desk = subprocess.Popen(_desk_command(desk_port, demo_sign_in), cwd=REPOSITORY)
+
     # Stopped by SIGTERM, as a service is, both must hear of it: else their processes live on.
-    signal.signal(signal.SIGTERM, lambda *_: (server.terminate(), desk.terminate()))
+    def stop_both(*_: object) -> None:
+        server.terminate()
+        desk.terminate()
+
+    signal.signal(signal.SIGTERM, stop_both)
     try:
         return server.wait()
     except KeyboardInterrupt:

@@ -13,9 +13,12 @@ from health_pipeline.review import Ledger
 from health_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from desk_house import House
     from reviewing import SetClock
 
 sys.path.insert(0, str(Path(__file__).parent))
+# The desk shows packets: they are built as the risk room's tests build them, and opened as the reports' are.
+sys.path += [str(Path(__file__).parent.parent / room) for room in ("risk", "reporting")]
 
 
 @pytest.fixture
@@ -39,3 +42,14 @@ def ledger(settings: Settings, clock: SetClock) -> Iterator[Ledger]:
         add_people(opened)
         opened.take_in("r1", [packet()])
         yield opened
+
+
+@pytest.fixture
+def house(settings: Settings, clock: SetClock) -> Iterator[House]:
+    """A desk with six people and three cases: the CSM's, the other CSM's, nobody's."""
+    from desk_house import build_house, packet_of
+    from reviewing import CSM, OTHER_CSM
+
+    with Ledger.open(settings, clock) as opened:
+        packets = [packet_of(1, CSM), packet_of(2, OTHER_CSM, 9_000), packet_of(3, None)]
+        yield build_house(settings, opened, clock, packets)

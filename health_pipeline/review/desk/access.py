@@ -1,4 +1,4 @@
-"""Who may go where: one access rule for each route, and the admission that applies it. What has no rule does not exist."""
+"""Who may go where: one access rule for each route, and the admission that applies it. Without a rule no page."""
 
 from __future__ import annotations
 
@@ -171,7 +171,9 @@ def _check_account(connection: Connection, route: Route, visit: Visit) -> None:
     if not cases:
         raise NotFoundError("No case of that account is in the ledger.")
     if not any(visit.may(route.needs, case.owner_email) for case in cases):  # type: ignore[arg-type]
-        raise ForbiddenError("This account has no case that is yours to see; its owner and the leads of their team see it.")
+        raise ForbiddenError(
+            "This account has no case that is yours to see; its owner and the leads of their team see it."
+        )
 
 
 def _who_may(role: str, permission: str) -> str:

@@ -72,7 +72,10 @@ def choices_of(
         "mitigations": tuple((one, option_titles.get(one, one.replace("_", " "))) for one in options),
         "mitigation": tuple((one, option_titles.get(one, one.replace("_", " "))) for one in approved),
         "evidence_ids": tuple(
-            (piece.evidence_id, f"{piece.metric.replace('_', ' ')} ({piece.source_system}, {piece.kind.replace('_', ' ')})")
+            (
+                piece.evidence_id,
+                f"{piece.metric.replace('_', ' ')} ({piece.source_system}, {piece.kind.replace('_', ' ')})",
+            )
             for piece in (packet.evidence if packet else ())
         ),
         "by_case_id": tuple(
@@ -98,7 +101,9 @@ def offered_forms(
     typed, asked : what was typed into the form of which action, when it comes back to the person
     """
     allowed = {
-        row.action for row in possible(case.state) if row.action in FORMS and visit.may(row.permission, case.owner_email)  # type: ignore[arg-type]
+        row.action
+        for row in possible(case.state)
+        if row.action in FORMS and visit.may(row.permission, case.owner_email)  # type: ignore[arg-type]
     }
     return [
         ActionForm(

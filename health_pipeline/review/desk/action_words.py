@@ -1,4 +1,4 @@
-"""What the desk says of each action and field: labels, the key that opens it, where on the page it stands. Words only."""
+"""What the desk says of each action and field: label, key, place on the page. Words only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class ActionWords:
     Attributes
     ----------
     key : the letter that opens its form; several actions may share one, and the letter then goes through them
-    place : decide: the way forward; set_aside: not now, or not at all; about: facts of the case; follow: what came of it;
-        inline: beside what it is about
+    place : decide: the way forward; set_aside: not now, or not at all; about: facts of the case; follow: what
+        came of it; inline: beside what it is about
     """
 
     label: str
@@ -44,12 +44,16 @@ ACTION_WORDS: dict[str, ActionWords] = {
     "request_evidence": ActionWords("Ask for evidence", "Say what is missing to decide.", "decide", "r"),
     "withdraw": ActionWords("Withdraw the proposal", "It ends, and so does an approval of it.", "decide", "r"),
     "write_message": ActionWords(
-        "Write the message", "Your words, bound to the approval: changing them needs a new one. Nothing is sent.", "decide"
+        "Write the message",
+        "Your words, bound to the approval: changing them needs a new one. Nothing is sent.",
+        "decide",
     ),
     "reopen": ActionWords("Reopen", "The case waits for a review again.", "decide", "r"),
     "close": ActionWords("Close the case", "Possible once outcome and residual risk are recorded.", "decide", "a"),
     "defer": ActionWords("Defer", "It leaves the queue until that day.", "set_aside", "d"),
-    "dismiss": ActionWords("Dismiss as a false positive", "The signal was wrong, or means something else.", "set_aside", "d"),
+    "dismiss": ActionWords(
+        "Dismiss as a false positive", "The signal was wrong, or means something else.", "set_aside", "d"
+    ),
     "supersede": ActionWords("Mark as covered by another case", "The other case carries on for both.", "set_aside"),
     "confirm_severity": ActionWords("Confirm the severity", "The packet suggests one; a person says it.", "about"),
     "escalate": ActionWords("Decide on escalation", "Escalated, or not needed and why.", "about"),

@@ -1,4 +1,4 @@
-"""The desk as an ASGI app: the table of routes becomes addresses, each request is admitted first, each error is a page."""
+"""The desk as an ASGI app: routes become addresses, each request is admitted first, each error is a page."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def _add_errors(app: FastAPI, desk: Desk) -> None:
 
     async def show_other(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        sentence = "There is no such page." if error.status_code == HTTPStatus.NOT_FOUND else "That is not possible here."
+        sentence = (
+            "There is no such page." if error.status_code == HTTPStatus.NOT_FOUND else "That is not possible here."
+        )
         return problem_page(desk, HTTPStatus(error.status_code), sentence)
 
     async def to_sign_in(request: Request, error: Exception) -> Response:
@@ -107,7 +109,9 @@ def _add_errors(app: FastAPI, desk: Desk) -> None:
         # The log has the kind of error and the path; a message could hold a person's words.
         log.error("desk_error", path=request.scope.get("path", ""), error=type(error).__name__)
         return problem_page(
-            desk, HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here. Nothing was recorded unless you were told so."
+            desk,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "Something went wrong here. Nothing was recorded unless you were told so.",
         )
 
     for kind in statuses:

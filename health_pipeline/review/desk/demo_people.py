@@ -1,4 +1,4 @@
-"""The users a demo begins with: whoever owns accounts in the release, a lead, an analyst, an admin. Only into an empty ledger."""
+"""The users a demo begins with: owners of accounts, a lead, an analyst, an admin. Only into an empty ledger."""
 
 from __future__ import annotations
 

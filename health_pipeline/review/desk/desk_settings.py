@@ -42,8 +42,8 @@ class DeskSettings(BaseSettings):
     posts_per_minute, sign_ins_per_minute : int
         Per person, and per client address.
     record_links : dict of str to str
-        `HEALTH_DESK_RECORD_LINKS`: JSON of source system to an `https://` address with `{record}` in it, so that evidence links to
-        its record.
+        `HEALTH_DESK_RECORD_LINKS`: JSON of source system to an `https://` address with `{record}` in it, so that
+        evidence links to its record.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEALTH_DESK_", env_ignore_empty=True, frozen=True)
@@ -125,7 +125,9 @@ class DeskSettings(BaseSettings):
     def _check_proxy(self) -> None:
         secret = self.proxy_secret.get_secret_value() if self.proxy_secret else ""
         if len(secret) < SECRET_CHARACTERS:
-            raise DeskSetupError(f"HEALTH_DESK_PROXY_SECRET needs {SECRET_CHARACTERS} characters: `openssl rand -hex 32`.")
+            raise DeskSetupError(
+                f"HEALTH_DESK_PROXY_SECRET needs {SECRET_CHARACTERS} characters: `openssl rand -hex 32`."
+            )
         if not self.proxy_peers:
             raise DeskSetupError('HEALTH_DESK_PROXY_PEERS is empty; name the proxy\'s addresses, ["10.0.0.5/32"].')
         for peer in self.proxy_peers:

@@ -1,4 +1,4 @@
-"""What happened, as lines a person reads: the ledger's events in words, and people's texts for those who may read them."""
+"""What happened, as lines a person reads: the ledger's events in words, and people's texts for those who may read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HIDDEN = "there is one; the owner and the leads of their team can read it"
 
 @dataclass(frozen=True)
 class WrittenText:
-    """Something a person wrote; `text` is None where this reader may not see it, or it was erased: `instead` says which."""
+    """Something a person wrote; `text` is None where this reader may not see it, or it was erased: see `instead`."""
 
     label: str
     text: str | None
@@ -47,9 +47,7 @@ def history_lines(desk: Desk, visit: Visit, events: Sequence[Event], cases: Mapp
     ----------
     cases : by id; whose texts may be read is decided by who owns their case now
     """
-    readable = {
-        case_id for case_id, case in cases.items() if visit.may("read_notes", case.owner_email)
-    }
+    readable = {case_id for case_id, case in cases.items() if visit.may("read_notes", case.owner_email)}
     wanted = [
         TextRef(**reference)
         for event in events

@@ -110,7 +110,10 @@ class OidcProvider:
         """
         claims = self._claims(str(token.get("id_token") or ""), token.get("access_token"))
         client_id = str(self.settings.oidc_client_id)
-        claims.options = {"iss": {"essential": True, "value": self.issuer}, "aud": {"essential": True, "value": client_id}}
+        claims.options = {
+            "iss": {"essential": True, "value": self.issuer},
+            "aud": {"essential": True, "value": client_id},
+        }
         claims.params.update(nonce=nonce, client_id=client_id)
         try:
             claims.validate(now=int(now.timestamp()), leeway=CLOCK_LEEWAY_SECONDS)
@@ -136,7 +139,7 @@ class OidcProvider:
 
     def _key_set(self, anew: bool = False) -> KeySet:
         if self._keys is None or anew:
-            self._keys = KeySet.import_key_set(self._read_json(self._endpoint("jwks_uri")))
+            self._keys = KeySet.import_key_set(self._read_json(self._endpoint("jwks_uri")))  # type: ignore[arg-type]
         return self._keys
 
     def _endpoint(self, name: str) -> str:

@@ -1,8 +1,7 @@
-"""The packet as its page shows it: what was published of it, and the words the restricted store holds, for who may read them."""
+"""The packet as its page shows it: what was published, and the words of the restricted store for who may read them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -122,9 +121,3 @@ def _says(piece: PieceOfEvidence) -> str:
     if piece.value is None:
         return readable(piece.metric)
     return describe(piece.metric, piece.value)
-
-
-def texts_of(case: Case) -> Sequence[str]:
-    """Ids of what people wrote on the case's causes and assumptions."""
-    found = [one.note.text_id for one in (*case.causes, *case.assumptions) if one.note is not None]
-    return list(dict.fromkeys(found))

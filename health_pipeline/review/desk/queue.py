@@ -158,7 +158,13 @@ def read_queue(
 
 
 def neighbours(
-    connection: Connection, case_id: str, wanted: QueueFilter, person: Person, people: Sequence[Person], names: Mapping[str, str], now: datetime
+    connection: Connection,
+    case_id: str,
+    wanted: QueueFilter,
+    person: Person,
+    people: Sequence[Person],
+    names: Mapping[str, str],
+    now: datetime,
 ) -> tuple[str | None, str | None]:
     """The cases before and after one in the queue; None at its ends, or where it is not in it."""
     where = and_(visible_to(person, people), *_conditions(wanted, names, now))

@@ -79,7 +79,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(day=day, instant=instant, money=money, number=number, words=words, capital=capital, listed=listed)
+    made.filters.update(
+        day=day, instant=instant, money=money, number=number, words=words, capital=capital, listed=listed
+    )
     made.globals.update(static_path=static_path, request_key=request_key, counted=counted)
     return made
 

@@ -1,4 +1,4 @@
-"""Every address of the desk with who may go there: the one table the app is made of. The test of access goes through it."""
+"""Every address of the desk with who may go there: the one table the app is made of, and its test goes through."""
 
 from __future__ import annotations
 

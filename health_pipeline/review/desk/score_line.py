@@ -31,7 +31,9 @@ def score_line(weeks: Sequence[AccountWeek]) -> ScoreLine | None:
         if week.score is None:
             runs.append([])
         else:
-            runs[-1].append((round(EDGE + place * step, 1), round(HEIGHT - EDGE - week.score / 100 * (HEIGHT - 2 * EDGE), 1)))
+            runs[-1].append(
+                (round(EDGE + place * step, 1), round(HEIGHT - EDGE - week.score / 100 * (HEIGHT - 2 * EDGE), 1))
+            )
     pieces = tuple(" ".join(f"{x},{y}" for x, y in run) for run in runs if len(run) > 1)
     ends = [run[-1] for run in runs if run]
     return ScoreLine(pieces, tuple([run[0] for run in runs if len(run) == 1] + ends[-1:]))

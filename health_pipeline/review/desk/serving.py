@@ -70,7 +70,7 @@ def desk_of(
 
 @dataclass
 class Rounds:
-    """What is done again and again beside the pages: releases taken in, what ran out noted, ended sessions forgotten."""
+    """What is done beside the pages again and again: releases taken in, what ran out noted, old sessions forgotten."""
 
     desk: Desk
     taken_in: str | None = None

@@ -1,4 +1,4 @@
-"""The cookie that holds a session's token: for this host alone, out of scripts' reach, never from another site's forms."""
+"""The cookie that holds a session's token: for this host alone, out of scripts' reach."""
 
 from __future__ import annotations
 

@@ -76,7 +76,13 @@ def start_session(connection: Connection, email: str, method: str, client: str, 
     client : the browser as it names itself; shown to its person, so that they know which session is which
     """
     token = new_token()
-    values = {"email": email, "method": method, "started_at": _naive(now), "seen_at": _naive(now), "client": client[:200]}
+    values = {
+        "email": email,
+        "method": method,
+        "started_at": _naive(now),
+        "seen_at": _naive(now),
+        "client": client[:200],
+    }
     connection.execute(DESK_SESSION.insert().values(session_id=token_hash(token), **values))
     return token
 
@@ -182,7 +188,7 @@ def take_sign_in(connection: Connection, token: str, now: datetime) -> SignInUnd
 def bind_identity(connection: Connection, issuer: str, subject: str, email: str, now: datetime) -> str:
     """The address this subject of that provider signs in as: the first one it came with.
 
-    An address can be given to another person, a subject can't. So the first subject that comes with an address keeps it.
+    An address can be given to another person, a subject can't: the first subject that comes with an address keeps it.
 
     Returns
     -------

@@ -7,7 +7,11 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("static")
-TYPES = {"desk.css": "text/css; charset=utf-8", "desk.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"}
+TYPES = {
+    "desk.css": "text/css; charset=utf-8",
+    "desk.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @cache

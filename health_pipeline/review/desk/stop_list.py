@@ -22,7 +22,7 @@ class RuleNow:
 
 
 def rules_before_approval(desk: Desk, visit: Visit, case: Case) -> list[RuleNow]:
-    """Each rule that guards the approval, as it would judge this person's now; empty where nothing is left to approve."""
+    """Each rule that guards the approval, as it would judge this person's; none where nothing is left to approve."""
     if case.has_ended or case.state in EFFECTIVE or case.state == "awaiting_outcome":
         return []
     transition = BY_ACTION["approve"]

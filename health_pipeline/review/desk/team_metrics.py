@@ -1,4 +1,4 @@
-"""A team's figures out of cases and events: what waits, what was decided and how fast, what came of it. Pure; counts, no forecast."""
+"""A team's figures out of cases and events: what waits, what was decided and how fast, what came of it. Pure counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ MEASURED = (
     "refused_by_stop_rule",
     "reopened",
 )
-PARTS = ("evidence", "severity confirmed", "owner", "mitigation", "escalation decision", "review decision", "follow-up date")
+PARTS = (
+    "evidence",
+    "severity confirmed",
+    "owner",
+    "mitigation",
+    "escalation decision",
+    "review decision",
+    "follow-up date",
+)
 HIGH = frozenset({"high", "critical"})
 
 
@@ -48,7 +56,7 @@ class TeamFigures:
     ----------
     weeks : how far back what happened is counted
     days_to_decision : median days from detection to the first decision; None where none was made
-    parts, parts_of_high : share of open risks, and of the high and critical ones, that have each part of a decision packet
+    parts, parts_of_high : share of open risks, and of the high and critical ones, that have each part of a packet
     whole_share : share of open risks that have all of them; None where nothing is open
     severities : suggested and confirmed severity of open and ended cases whose severity a person confirmed
     """
@@ -106,7 +114,10 @@ def team_figures(cases: Sequence[Case], events: Iterable[Event], now: datetime, 
         },
         outcomes=_outcomes(recent),
         refused=Counter(
-            rule["rule_id"] for event in recent if event.type == "refused_by_stop_rule" for rule in event.payload["rules"]
+            rule["rule_id"]
+            for event in recent
+            if event.type == "refused_by_stop_rule"
+            for rule in event.payload["rules"]
         ),
         parts=_parts(risks),
         parts_of_high=_parts([case for case in risks if {case.severity, case.suggested_severity} & HIGH]),
@@ -169,7 +180,11 @@ def _parts(cases: Sequence[Case]) -> dict[str, float]:
 
 
 def _owners(
-    open_cases: Sequence[Case], waiting: Sequence[Case], days: Mapping[str, float], by_id: Mapping[str, Case], now: datetime
+    open_cases: Sequence[Case],
+    waiting: Sequence[Case],
+    days: Mapping[str, float],
+    by_id: Mapping[str, Case],
+    now: datetime,
 ) -> list[OwnerFigures]:
     emails = {case.owner_email for case in open_cases} | {by_id[name].owner_email for name in days}
     rows = []

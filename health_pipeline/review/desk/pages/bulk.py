@@ -1,4 +1,4 @@
-"""Deciding about several cases at once: assign, defer, dismiss as the same false positive. Previewed; never approving."""
+"""Several cases at once: assign, defer, dismiss as the same false positive. Previewed; never approving."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from health_pipeline.review.cases import Case
 from health_pipeline.review.database import reading
+from health_pipeline.review.decisions import Refusal
 from health_pipeline.review.desk.action_forms import form_values
 from health_pipeline.review.desk.action_words import ACTION_WORDS, FIELD_WORDS
 from health_pipeline.review.desk.notices import leave_notices
@@ -17,7 +18,7 @@ from health_pipeline.review.desk.pages.cases import read_filter_query
 from health_pipeline.review.desk.rendering import counted, page, request_key
 from health_pipeline.review.desk.visits import BadRequestError, Desk, Visit
 from health_pipeline.review.forms import FormError, ReadForm, read_form
-from health_pipeline.review.ledger import ConflictError, IdempotencyError, Refusal, UnknownCaseError
+from health_pipeline.review.ledger import ConflictError, IdempotencyError, UnknownCaseError
 from health_pipeline.review.projection import find_cases
 from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import Question, stopped_by
@@ -40,7 +41,7 @@ def preview(desk: Desk, visit: Visit) -> Response:
     read = _read(action, values)
     with reading(desk.ledger.engine) as connection:
         found = find_cases(connection, _chosen(visit))
-    cases = [case for case in visit.visible(found.values())]
+    cases = visit.visible(found.values())
     if not cases:
         raise BadRequestError("No case was chosen; mark some in the queue first.")
     is_four_eyes_on = desk.ledger.is_four_eyes_on()

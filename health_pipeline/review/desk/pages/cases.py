@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.review.cases import Case
 from health_pipeline.review.database import reading
+from health_pipeline.review.decisions import Refusal
 from health_pipeline.review.desk.action_forms import (
     ActionForm,
     choices_of,
@@ -31,7 +32,7 @@ from health_pipeline.review.desk.stop_list import rules_before_approval
 from health_pipeline.review.desk.visits import Desk, ForbiddenError, NotFoundError, Visit
 from health_pipeline.review.events import event_of_key
 from health_pipeline.review.forms import FormError
-from health_pipeline.review.ledger import ConflictError, IdempotencyError, Refusal
+from health_pipeline.review.ledger import ConflictError, IdempotencyError
 from health_pipeline.review.projection import CaseFilter
 from health_pipeline.review.states import ENDED
 
@@ -105,9 +106,7 @@ def evidence_page(desk: Desk, visit: Visit) -> Response:
     view = packet_view(desk, visit, case, packet)
     link = desk.settings.record_links.get(piece.source_system, "").replace("{record}", piece.source_record_id)
     shown = next(one for one in view.pieces if one.piece.evidence_id == piece.evidence_id)
-    return page(
-        desk, visit, "evidence.html.j2", case=case, shown=shown, account_name=view.account_name, link=link
-    )
+    return page(desk, visit, "evidence.html.j2", case=case, shown=shown, account_name=view.account_name, link=link)
 
 
 def version(desk: Desk, visit: Visit) -> Response:
@@ -146,7 +145,9 @@ def _conflict(desk: Desk, visit: Visit, action: str, error: ConflictError) -> Re
         raise ForbiddenError("The case was given to somebody else meanwhile; nothing was recorded.") from error
     lines = history_lines(desk, visit, error.since, {case.case_id: case})
     sentences = tuple(
-        f"{line.who} {line.what}" + (f" ({', '.join(f'{a} {b}' for a, b in line.details)})" if line.details else "") + "."
+        f"{line.who} {line.what}"
+        + (f" ({', '.join(f'{a} {b}' for a, b in line.details)})" if line.details else "")
+        + "."
         for line in lines
         if line.type not in {"packet_viewed", "evidence_opened"}
     )

@@ -135,4 +135,3 @@ def _owners(visit: Visit, people: list[Person]) -> list[Person]:
     if scope_of(visit.me, "view") == "own":
         return [visit.me]
     return [one for one in people if one.role in {"csm", "lead"} and visit.may("view", one.email)]
-

@@ -44,7 +44,7 @@ def sign_in_page(desk: Desk, visit: Visit) -> Response:
     """How to sign in here."""
     next_path = own_path(visit.request.query_params.get("next", "/"))
     if desk.settings.sign_in != "demo":
-        return open_page(desk, "sign_in.html.j2", next_path=next_path, demo_people=(), csrf="")
+        return open_page(desk, "sign_in.html.j2", next_path=next_path, demo_people=(), form_csrf="")
     _check_loopback(visit)
     answer_token = visit.request.cookies.get(desk.sign_in_cookie)
     with writing(desk.ledger.engine) as connection:
@@ -53,7 +53,7 @@ def sign_in_page(desk: Desk, visit: Visit) -> Response:
         if answer_token:
             take_sign_in(connection, answer_token, visit.now)
     active = [person for person in desk.ledger.people() if person.is_active]
-    answer = open_page(desk, "sign_in.html.j2", next_path=next_path, demo_people=active, csrf=sign_in_csrf(token))
+    answer = open_page(desk, "sign_in.html.j2", next_path=next_path, demo_people=active, form_csrf=sign_in_csrf(token))
     return _with_sign_in_cookie(desk, answer, token)
 
 
@@ -159,6 +159,7 @@ def _check_form(desk: Desk, visit: Visit) -> None:
     token = visit.request.cookies.get(desk.sign_in_cookie) or ""
     if not token or not hmac.compare_digest(visit.one("csrf"), sign_in_csrf(token)):
         raise BadRequestError("This form is not of this browser; open the sign-in page again.")
+
 
 def _signed_in(desk: Desk, visit: Visit, email: str, method: str, next_path: str) -> Response:
     earlier = visit.request.cookies.get(desk.cookie)

@@ -25,7 +25,8 @@ def set_user(desk: Desk, visit: Visit) -> Response:
     person = Person(
         email,
         visit.one("name"),
-        visit.one("role"),  # type: ignore[arg-type] - the ledger refuses what is no role
+        # The ledger refuses what is no role.
+        visit.one("role"),  # type: ignore[arg-type]
         visit.one("team") or None,
         visit.one("is_active") == "yes",
     )
