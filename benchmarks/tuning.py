@@ -67,8 +67,8 @@ class Thresholds:
     at_risk_below: int
     healthy_from: int
     margin: int
-    single_from_seats: int = 25
-    usage_fall: float = -0.5
+    single_from_seats: int = 200
+    usage_fall: float = -0.7
 
     def applied_to(self, policy: Document[HealthScorePolicy]) -> Document[HealthScorePolicy]:
         """The policy with these thresholds."""

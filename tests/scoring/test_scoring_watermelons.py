@@ -19,11 +19,11 @@ from health_pipeline.scoring.weekly import ScoredWeeks
 Score = Callable[..., ScoredWeeks]
 Rows = Callable[..., pa.Table]
 
-BIG = {"seats_licensed": 25}
+BIG = {"seats_licensed": 200}
 # change of a good account, whether it is then a watermelon, and by which reason
 BOUNDARIES: list[tuple[dict[str, Any], str, bool]] = [
-    ({"usage_change_share_4w": -0.5}, "falling_trend", True),
-    ({"usage_change_share_4w": -0.499}, "falling_trend", False),
+    ({"usage_change_share_4w": -0.7}, "falling_trend", True),
+    ({"usage_change_share_4w": -0.699}, "falling_trend", False),
     ({"usage_change_share_4w": None}, "falling_trend", False),
     ({"usage_change_share_4w": -0.9, "usage_status": "stale"}, "falling_trend", False),
     ({"mrr_change_share_90d": -0.1}, "falling_trend", True),
@@ -31,7 +31,7 @@ BOUNDARIES: list[tuple[dict[str, Any], str, bool]] = [
     ({"engaged_contacts_91d": 1} | BIG, "single_threaded", True),
     ({"engaged_contacts_91d": 0} | BIG, "single_threaded", True),
     ({"engaged_contacts_91d": 2} | BIG, "single_threaded", False),
-    ({"engaged_contacts_91d": 1, "seats_licensed": 24}, "single_threaded", False),
+    ({"engaged_contacts_91d": 1, "seats_licensed": 199}, "single_threaded", False),
     ({"engaged_contacts_91d": 1, "seats_licensed": None}, "single_threaded", False),
     ({"engaged_contacts_91d": 1, "seats_licensed": 5, "champion_left_180d": True}, "single_threaded", True),
     ({"engaged_contacts_91d": 2, "seats_licensed": 5, "champion_left_180d": True}, "single_threaded", False),
@@ -144,7 +144,7 @@ def test_only_green_accounts_are_watermelons(features: Rows, policy: Any, tier: 
 
 
 def test_the_queue_says_why_how_often_and_whose(score: Score, one_account: Rows) -> None:
-    scored = score(one_account([{"csm_sentiment": 2.0, "engaged_contacts_91d": 1, "seats_licensed": 40}]))
+    scored = score(one_account([{"csm_sentiment": 2.0, "engaged_contacts_91d": 1, "seats_licensed": 240}]))
     assert scored.health["tier"].to_pylist() == ["healthy"]
     row = scored.watermelons.to_pylist()[0]
     assert (row["reasons"], row["reasons_count"]) == ("single_threaded,csm_disagrees", 2)
