@@ -24,6 +24,8 @@ CHAINED_COLUMNS = (
 )
 EVENT_COLUMNS = (*CHAINED_COLUMNS, "prev_hash", "hash")
 GENESIS = "0" * 64
+# The event by which an admin goes on after rows were lost for good; its payload names the anchor that is gone.
+LOSS_ACCEPTED = "chain_loss_accepted"
 MAX_PROBLEMS = 20
 
 

@@ -44,6 +44,7 @@ def build_definitions(
     import health_pipeline.publication.assets as publication  # noqa: PLC0415
     import health_pipeline.publication.checks as publication_checks  # noqa: PLC0415
     import health_pipeline.reporting.assets as reporting  # noqa: PLC0415
+    import health_pipeline.review.assets as review  # noqa: PLC0415
     import health_pipeline.risk.assets as risk  # noqa: PLC0415
     import health_pipeline.scoring.assets as scoring  # noqa: PLC0415
     import health_pipeline.segmentation.assets as segmentation  # noqa: PLC0415
@@ -56,7 +57,7 @@ def build_definitions(
     weekly, quarterly = weekly_partitions(company), quarterly_partitions(company)
     weekly_assets = [
         asset
-        for room in (sources, identity, text, mart, scoring, risk, planning, publication, reporting)
+        for room in (review, sources, identity, text, mart, scoring, risk, planning, publication, reporting)
         for asset in room.build_assets(weekly)
     ]
     quarterly_assets = [*segmentation.build_assets(quarterly), *publication.build_quarterly_assets(quarterly)]

@@ -1,6 +1,7 @@
 """Dagster assets of the publication room: candidate, verdict, release, and what is emitted after it."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -208,9 +209,14 @@ def _build(
             "base": built.base_release or "none",
             "weeks added or replaced": ", ".join(map(str, built.weeks)) or "none",
             "content hash": built.manifest["content_hash"],
+            "ledger head": _head_text(built.manifest["ledger_head"]),
             "size in kB": built.file.stat().st_size // 1024,
         }
     )
+
+
+def _head_text(head: dict[str, Any] | None) -> str:
+    return f"event {head['seq']}, {head['hash'][:16]}, of {head['count']}" if head else "nothing in the ledger yet"
 
 
 def _verdict_asset(
@@ -257,7 +263,7 @@ def _verdict_asset(
             if kind == "weekly":
                 built = read_build_record(settings)
                 record = DbtRecord(built.invocation_id, built.table_hashes)
-            verdict = audit_candidate(candidate, record)
+            verdict = audit_candidate(settings, candidate, record)
             results, told = verdict.results, verdict.verdict_id
             if not verdict.passed:
                 now = context.resources.clock.now()

@@ -45,6 +45,7 @@ from health_pipeline.publication.releases import (
     naive_utc,
     next_sequence,
 )
+from health_pipeline.quality.ledger_chain import ledger_head
 from health_pipeline.settings import Settings
 
 Kind = Literal["weekly", "quarterly"]
@@ -183,6 +184,7 @@ def build_candidate(
         return Unchanged(base.name, tuple(weeks), tuple(quarters))
 
     sequence = next_sequence(settings)
+    head = ledger_head(settings.ledger_url)
     moment = naive_utc(built_at)
     building = candidates_folder(settings) / f"building-{sequence:06d}-{os.getpid()}"
     with ExitStack() as undo:
@@ -208,7 +210,8 @@ def build_candidate(
             "replaced_snapshots": snapshots,
             "published_weeks": _published(base, "week", plans["week"]),
             "published_quarters": _published(base, "quarter", plans["quarter"]),
-            "ledger_head": None,
+            "ledger_head": head.as_dict() if head else None,
+            "base_ledger_head": base.manifest["ledger_head"] if base else None,
             "verdict": None,
             "published_at": None,
         }

@@ -11,7 +11,8 @@ from health_pipeline.publication.candidate import Candidate, Unchanged, load_can
 from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.releases import candidates_folder, current_release
 from health_pipeline.quality.audit import audit, evaluate
-from health_pipeline.quality.suites import load_checks
+from health_pipeline.quality.ledger_chain import anchors_of, check_chain
+from health_pipeline.quality.suites import LEDGER_TYPE, load_checks
 from health_pipeline.quality.verdict import CheckResult, DbtRecord, Verdict, run_kinds, verdict_path
 from health_pipeline.settings import Settings
 
@@ -45,9 +46,10 @@ def candidate_of_run(settings: Settings, run_id: str) -> Candidate | None:
     return load_candidate(candidates_folder(settings) / name) if name else None
 
 
-def audit_candidate(candidate: Candidate, record: DbtRecord) -> Verdict:
-    """Audit a candidate's own file; the verdict is stored beside it."""
-    return audit(candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, record)
+def audit_candidate(settings: Settings, candidate: Candidate, record: DbtRecord) -> Verdict:
+    """Audit a candidate's own file, and the ledger it anchors; the verdict is stored beside it."""
+    weeks, quarters = candidate.run_weeks, candidate.run_quarters
+    return audit(candidate.file, weeks, quarters, candidate.base_release, record, settings.ledger_url)
 
 
 def verdict_of(candidate: Candidate) -> Verdict | None:
@@ -68,10 +70,13 @@ def evaluate_published(settings: Settings, weeks: Sequence[Week], quarters: Sequ
     if release is None:
         raise PublicationRefusedError("Nothing is published, so there is nothing to evaluate.")
     kinds = set(run_kinds(weeks, quarters))
-    return evaluate(
+    checks = [check for check in load_checks() if kinds & set(check.runs)]
+    results = evaluate(
         release.file,
-        [check for check in load_checks() if kinds & set(check.runs)],
+        checks,
         [week.monday for week in weeks],
         [quarter.first_day for quarter in quarters],
         release.manifest["retired_columns"],
     )
+    of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
+    return results + check_chain(of_ledger, settings.ledger_url, anchors_of(release.manifest))

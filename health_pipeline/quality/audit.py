@@ -15,8 +15,9 @@ from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.quality.frame_checks import check_frames
+from health_pipeline.quality.ledger_chain import anchors_of, check_chain
 from health_pipeline.quality.sql_checks import audited, check_queries
-from health_pipeline.quality.suites import FOLDER, SQL_TYPE, Check, load_checks
+from health_pipeline.quality.suites import ACROSS_TYPES, FOLDER, LEDGER_TYPE, SQL_TYPE, Check, load_checks
 from health_pipeline.quality.verdict import (
     CheckResult,
     DbtRecord,
@@ -36,6 +37,7 @@ def audit(
     quarters: Sequence[Quarter | date],
     base_release: str | None,
     dbt_record: DbtRecord,
+    ledger_url: str,
     folder: Path = FOLDER,
 ) -> Verdict:
     """Evaluate every check a run with those weeks and quarters has to pass, and store the verdict.
@@ -50,6 +52,8 @@ def audit(
         What the candidate was built on.
     dbt_record : DbtRecord
         What dbt's tests saw; the gate compares it with the candidate.
+    ledger_url : str
+        The ledger whose chain must hold the heads anchored in the candidate's manifest, its own and its base's.
     folder : Path
         Folder of the suites.
 
@@ -69,6 +73,8 @@ def audit(
     kinds = run_kinds(week_days, quarter_days)
     checks = [check for check in load_checks(folder) if set(kinds) & set(check.runs)]
     results = evaluate(candidate_file, checks, week_days, quarter_days, manifest["retired_columns"], folder)
+    of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
+    results += check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
     with candidate_file.open("rb") as stream:
         file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     parts: dict[str, Any] = {
@@ -95,14 +101,14 @@ def evaluate(
     retired: Mapping[str, Sequence[str]],
     folder: Path = FOLDER,
 ) -> list[CheckResult]:
-    """Evaluate checks on a mart file; what `audit` does without manifest and verdict.
+    """Evaluate checks on a mart file; what `audit` does without manifest, ledger and verdict.
 
     Returns
     -------
     list of CheckResult
-        One per check, checks of single tables first.
+        One per check of the file, checks of single tables first.
     """
-    of_tables = [check for check in checks if check.type != SQL_TYPE]
+    of_tables = [check for check in checks if check.type not in ACROSS_TYPES]
     across = [check for check in checks if check.type == SQL_TYPE]
     with audited(candidate_file, weeks, quarters) as connection:
         results = check_queries(connection, across, folder)

@@ -19,6 +19,8 @@ FOLDER = REPOSITORY / "expectations"
 MANIFEST = "manifest.json"
 ACROSS_TABLES = "across_tables"
 SQL_TYPE = "sql_no_rows"
+LEDGER_TYPE = "ledger_chain"
+ACROSS_TYPES = (SQL_TYPE, LEDGER_TYPE)
 # Stands for "as the mart contract says", so that a suite does not repeat it.
 CONTRACT = "contract"
 
@@ -36,7 +38,7 @@ class Check:
     suite, name : str
         The table (or `across_tables`) and the name in it.
     type : str
-        A Great Expectations type in snake case, or `sql_no_rows`.
+        A Great Expectations type in snake case, `sql_no_rows`, or `ledger_chain`.
     arguments : mapping
         Arguments of the expectation; of `sql_no_rows` the query's name and its parameters.
     runs : tuple of str
@@ -114,7 +116,7 @@ def _check(path: Path, suite: str, entry: dict[str, Any], runs: tuple[RunKind, .
         raise SuiteError(f"{path}: check {name!r} has unknown parts {', '.join(unknown)}.")
     if entry["severity"] not in SEVERITIES:
         raise SuiteError(f"{path}: check {name!r} has severity {entry['severity']!r}; use {', '.join(SEVERITIES)}.")
-    if (entry["type"] == SQL_TYPE) != (suite == ACROSS_TABLES):
+    if (entry["type"] in ACROSS_TYPES) != (suite == ACROSS_TABLES):
         raise SuiteError(f"{path}: check {name!r} has type {entry['type']}; queries belong in {ACROSS_TABLES}.yaml.")
     own_runs = _runs(path, entry["runs"]) if "runs" in entry else runs
     arguments = entry.get("arguments") or {}

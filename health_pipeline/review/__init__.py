@@ -13,7 +13,10 @@ In: published packets, people's decisions. Out: an append-only ledger. Never: an
   `forms.FORMS`; the stop rules: `stop_rules.STOP_RULES`; who may: `permissions.GRANTS`, `permissions.covers`.
 - `events(case_id=..., account_id=..., types=..., after_seq=...)`, `texts(references)`: history, and what people wrote.
 - `intake(release)`: a published release's packets become cases; `expire_due()`: approvals and acceptances that ran out.
-- `set_person`, `people`, `person`; `set_four_eyes`; `erase_text`; overrides of a tier.
+- `set_person`, `people`, `person`; `set_four_eyes`; `erase_text`.
+- `override(OverrideRequest(...))`, `overrides()`: a tier against the rule, asked for by one person and set by another;
+  `landed_overrides` brings them into the next weekly review.
+- `measurement.measurement_rows(events)`: the measurement events, from the same chain.
 - `verify(anchors)`, `head()`, `rebuild()`: the chain, and the cases made anew from it.
 """
 
@@ -23,6 +26,8 @@ from health_pipeline.review.decisions import Decision, Refusal
 from health_pipeline.review.forms import FormError
 from health_pipeline.review.intake import IncomingPacket, Intake
 from health_pipeline.review.ledger import ConflictError, IdempotencyError, Ledger, UnknownCaseError
+from health_pipeline.review.overrides import Override, OverrideRefusedError
+from health_pipeline.review.overriding import OverrideRequest
 from health_pipeline.review.permissions import Person
 from health_pipeline.review.projection import CaseFilter
 
@@ -39,6 +44,9 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "LedgerTooNewError",
+    "Override",
+    "OverrideRefusedError",
+    "OverrideRequest",
     "Person",
     "Refusal",
     "TextRef",

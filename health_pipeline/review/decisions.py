@@ -9,7 +9,8 @@ from typing import Any
 
 from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.events import Draft
-from health_pipeline.review.states import EFFECTIVE
+from health_pipeline.review.permissions import SYSTEM
+from health_pipeline.review.states import BY_ACTION, EFFECTIVE
 from health_pipeline.review.stop_rules import Question, Stopped
 
 REFUSED = "refused_by_stop_rule"
@@ -74,6 +75,19 @@ def refusal_draft(question: Question, rules: tuple[Stopped, ...], idempotency_ke
         case.packet_hash,
         idempotency_key,
     )
+
+
+def expiry_draft(case: Case, now: datetime) -> Draft:
+    """The event of an approval or acceptance that ran out."""
+    assert case.approval is not None  # only those are due
+    row = BY_ACTION["expire"]
+    payload = {
+        "action": row.action,
+        "state": row.target,
+        "approval_event_id": case.approval.event_id,
+        "expired_at": case.approval.expires_at.isoformat(),
+    }
+    return Draft(row.event, SYSTEM, now, payload, case.case_id, case.version + 1, case.packet_hash)
 
 
 def stopped_of(event: Event) -> tuple[Stopped, ...]:

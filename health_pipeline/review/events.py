@@ -101,7 +101,7 @@ def read_events(
         query = query.where(EVENT.c.type.in_(types))
     if up_to_seq is not None:
         query = query.where(EVENT.c.seq <= up_to_seq)
-    for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
         yield _event(row_values(row))
 
 

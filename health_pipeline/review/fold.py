@@ -10,6 +10,8 @@ from decimal import Decimal
 from health_pipeline.review.cases import Approval, Assumption, Case, Cause, Event, Proposal, TextRef, substance_of
 from health_pipeline.review.states import UNDER_WAY
 
+TEXT_ERASED = "text_erased"
+
 
 def fold(case: Case | None, event: Event) -> Case:
     """The case after one more of its events.
@@ -23,6 +25,9 @@ def fold(case: Case | None, event: Event) -> Case:
         return _detected(event)
     if case is None:
         raise ValueError(f"Event {event.seq} speaks of case {event.case_id}, which was never detected.")
+    if event.type == TEXT_ERASED:
+        # Of somebody's words, not of the case.
+        return case
     # What was measured before a case was reopened does not count for closing it again.
     logged = (case.logged if event.type != "reopened" else frozenset()) | {event.type}
     if event.case_version == case.version:

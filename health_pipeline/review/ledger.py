@@ -15,7 +15,7 @@ from health_pipeline.contract.event_chain import ChainHead, ChainReport
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.policy.review import ReviewPolicy, load_review
 from health_pipeline.review import intake as packets
-from health_pipeline.review import people, projection, texts
+from health_pipeline.review import overriding, people, projection, texts
 from health_pipeline.review.cases import Case, Event, TextRef
 from health_pipeline.review.database import LedgerError, open_engine, reading, upgrade, writing
 from health_pipeline.review.decisions import (
@@ -23,13 +23,17 @@ from health_pipeline.review.decisions import (
     Decision,
     Refusal,
     decision_draft,
+    expiry_draft,
     refusal_draft,
     stopped_of,
 )
 from health_pipeline.review.events import Draft, append, event_of_key, head, read_events
 from health_pipeline.review.fold import fold
 from health_pipeline.review.forms import ReadForm, read_form
-from health_pipeline.review.permissions import SYSTEM, Person
+from health_pipeline.review.overrides import TYPES as OVERRIDE_TYPES
+from health_pipeline.review.overrides import Override, OverrideRefusedError, fold_overrides
+from health_pipeline.review.overriding import OverrideRequest
+from health_pipeline.review.permissions import Person
 from health_pipeline.review.projection import CaseFilter
 from health_pipeline.review.states import BY_ACTION, EFFECTIVE
 from health_pipeline.review.stop_rules import Question, stopped_by
@@ -273,12 +277,48 @@ class Ledger:
                 for one in projection.query_cases(connection, wanted)
                 if one.approval is not None and one.approval.expires_at <= now
             ]
-            return [_record(connection, one, _expiry(one, now))[0] for one in due]
+            return [_record(connection, one, expiry_draft(one, now))[0] for one in due]
 
     def rebuild(self) -> int:
         """Write the cases anew from the events; their number. Changes nothing unless somebody edited the cases."""
         with writing(self.engine) as connection:
             return projection.rebuild_cases(connection, list(read_events(connection)))
+
+    def override(self, asked: OverrideRequest) -> Override:
+        """Ask for an override of a tier, set one that another person asked for, or withdraw one.
+
+        Raises
+        ------
+        OverrideRefusedError
+            If a stop rule forbids it; that is in the ledger then, and nothing else is.
+        LedgerError
+            If tier, reason or end can't be read.
+        """
+        asked = replace(asked, actor=asked.actor.strip().lower())
+        with writing(self.engine) as connection:
+            event, found = overriding.record(connection, self.key, self.policy, asked, self.clock.now())
+        if found is None:
+            raise OverrideRefusedError(event.payload["rules"][0]["reason"])
+        return found
+
+    def overrides(self, until: datetime | None = None) -> list[Override]:
+        """Every override in the order in which it was asked for; as it was at an instant, or as it is."""
+        with reading(self.engine) as connection:
+            events = read_events(connection, types=OVERRIDE_TYPES)
+            return list(fold_overrides(one for one in events if until is None or one.at <= until).values())
+
+    def accept_loss(self, anchor: ChainHead, by: str, reason: str) -> Event:
+        """Go on after events were lost for good, on the record: releases are checked against that anchor no more.
+
+        Raises
+        ------
+        LedgerError
+            If `by` is no admin, or there is no reason.
+        """
+        with writing(self.engine) as connection:
+            draft = people.loss_draft(connection, anchor, by.strip().lower(), reason, self.clock.now())
+            kept = texts.store_texts(connection, self.key, None, {"reason": reason.strip()})
+            return append(connection, [replace(draft, payload={**draft.payload, "texts": kept})])[0]
 
     # People.
 
@@ -354,14 +394,3 @@ def _record(connection: Connection, case: Case, draft: Draft) -> tuple[Event, Ca
     after = fold(case, event)
     projection.save_cases(connection, [after], {case.case_id})
     return event, after
-
-
-def _expiry(case: Case, now: datetime) -> Draft:
-    assert case.approval is not None  # only those are due
-    payload = {
-        "action": "expire",
-        "state": BY_ACTION["expire"].target,
-        "approval_event_id": case.approval.event_id,
-        "expired_at": case.approval.expires_at.isoformat(),
-    }
-    return Draft("expired", SYSTEM, now, payload, case.case_id, case.version + 1, case.packet_hash)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
+from health_pipeline.contract.event_chain import LOSS_ACCEPTED, ChainHead
 from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
 from health_pipeline.review.permissions import ROLES, Person, scope_of
@@ -81,6 +82,21 @@ def four_eyes_draft(connection: Connection, is_on: bool, by: str, reason: str, n
     if not reason.strip():
         raise LedgerError("Switching the second person off or on needs a reason; it is recorded.")
     return Draft(FOUR_EYES_SET, by, now, {"is_on": is_on})
+
+
+def loss_draft(connection: Connection, anchor: ChainHead, by: str, reason: str, now: datetime) -> Draft:
+    """The event by which an admin accepts that the chain lost an anchored event.
+
+    Raises
+    ------
+    LedgerError
+        If `by` is no admin, or there is no reason.
+    """
+    if scope_of(find_person(connection, by), "manage_users") is None:
+        raise LedgerError(f"{by} may not accept that events were lost; an admin does.")
+    if not reason.strip():
+        raise LedgerError("Accepting a loss needs a reason: what was lost, and how that is known.")
+    return Draft(LOSS_ACCEPTED, by, now, anchor.as_dict())
 
 
 def is_four_eyes_on(connection: Connection) -> bool:

@@ -18,12 +18,12 @@ from sqlalchemy import Connection, select, update
 
 from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
+from health_pipeline.review.fold import TEXT_ERASED
 from health_pipeline.review.people import find_person
 from health_pipeline.review.permissions import covers
 from health_pipeline.review.projection import find_cases
 from health_pipeline.review.schema import TEXT
 
-TEXT_ERASED = "text_erased"
 KEY_BYTES = 32
 SALT_BYTES = 16
 

@@ -38,7 +38,7 @@ def verify_ledger(connection: Connection, key: bytes, anchors: Iterable[ChainHea
 
 def _rows(connection: Connection) -> Iterator[Mapping[str, Any]]:
     query = select(EVENT).order_by(EVENT.c.seq)
-    for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
         yield row_values(row)
 
 

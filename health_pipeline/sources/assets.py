@@ -18,10 +18,15 @@ GROUP = "01_sources"
 logger = get_logger("sources")
 
 
+# What the review hands over by itself; its asset lands it before the rest of the week is pulled.
+HANDED_OVER = {"review": ["decided_overrides"]}
+
+
 def _spec(kind: str) -> dg.AssetSpec:
     tables = [table.name for table in landing_tables().values() if kind in table.kinds]
     return dg.AssetSpec(
         ["landing", kind],
+        deps=HANDED_OVER.get(kind, []),
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},

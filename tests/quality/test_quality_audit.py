@@ -16,13 +16,15 @@ from health_pipeline.quality.audit import audit
 from health_pipeline.quality.suites import FOLDER, required_checks
 from health_pipeline.quality.verdict import DbtRecord, Verdict, verdict_path
 
+# No file of that name: there is no ledger yet.
+NO_LEDGER = "sqlite:///nowhere/ledger.db"
 RECORD = DbtRecord("invocation-1", {"accounts": "0" * 32})
 
 
 @pytest.fixture(scope="module")
 def verdict(audited_candidate: Audited) -> Verdict:
     candidate = audited_candidate.candidate
-    return audit(candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, RECORD)
+    return audit(candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, RECORD, NO_LEDGER)
 
 
 def test_a_sound_candidate_passes(audited_candidate: Audited, verdict: Verdict) -> None:
@@ -43,14 +45,16 @@ def test_the_verdict_lies_beside_the_candidate_and_reads_back(audited_candidate:
 
 def test_the_same_audit_again_says_the_same(audited_candidate: Audited, verdict: Verdict) -> None:
     candidate = audited_candidate.candidate
-    again = audit(candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, RECORD)
+    again = audit(
+        candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, RECORD, NO_LEDGER
+    )
     assert again == verdict
 
 
 def test_quarterly_checks_are_evaluated_for_a_run_with_quarters(audited_candidate: Audited, tmp_path: Path) -> None:
     folder = tmp_path / "candidate"
     shutil.copytree(audited_candidate.candidate.folder, folder)
-    found = audit(folder / "customer_health.duckdb", [], audited_candidate.quarters, None, DbtRecord())
+    found = audit(folder / "customer_health.duckdb", [], audited_candidate.quarters, None, DbtRecord(), NO_LEDGER)
     assert found.passed, found.critical_failures
     assert found.evaluated == required_checks(["quarterly"]).keys()
 
@@ -63,7 +67,7 @@ def test_a_fault_is_found_and_named_by_ids_only(audited_candidate: Audited, tmp_
             "update account_health_weekly set score = 4711.5, owner_email = 'someone@example.com' "
             "where week = date '2026-11-02' and account_id = 'a0001'"
         )
-    found = audit(folder / "customer_health.duckdb", audited_candidate.weeks, [], None, RECORD)
+    found = audit(folder / "customer_health.duckdb", audited_candidate.weeks, [], None, RECORD, NO_LEDGER)
     assert not found.passed
     assert {result.check for result in found.critical_failures} == {
         "account_health_weekly.score_range",
@@ -91,7 +95,7 @@ def test_a_suite_that_lost_an_expectation_does_not_publish(audited_candidate: Au
     from health_pipeline.settings import Settings
 
     copied = load_candidate(home / "scratch" / "candidates" / candidate.id)
-    short = audit(copied.file, copied.run_weeks, [], copied.base_release, RECORD, folder=folder)
+    short = audit(copied.file, copied.run_weeks, [], copied.base_release, RECORD, NO_LEDGER, folder=folder)
     assert short.passed
     with pytest.raises(PublicationRefusedError, match=r"such as watermelon_accounts_weekly\.reasons_count_known"):
         publish(Settings(home=home), copied, short, candidate.run_weeks[-1].known_at(6))
@@ -99,4 +103,4 @@ def test_a_suite_that_lost_an_expectation_does_not_publish(audited_candidate: Au
 
 def test_an_unreadable_candidate_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        audit(tmp_path / "customer_health.duckdb", [], [], None, DbtRecord())
+        audit(tmp_path / "customer_health.duckdb", [], [], None, DbtRecord(), NO_LEDGER)

@@ -18,13 +18,13 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.quality.audit import evaluate
 from health_pipeline.quality.frame_checks import check_frames
 from health_pipeline.quality.sql_checks import audited, check_queries
-from health_pipeline.quality.suites import SQL_TYPE, Check, load_checks
+from health_pipeline.quality.suites import ACROSS_TYPES, SQL_TYPE, Check, load_checks
 from health_pipeline.quality.verdict import CheckResult
 
 CHECKS = load_checks()
-CRITICAL_FRAME_CHECKS = [check for check in CHECKS if check.severity == "critical" and check.type != SQL_TYPE]
+CRITICAL_FRAME_CHECKS = [check for check in CHECKS if check.severity == "critical" and check.type not in ACROSS_TYPES]
 WARNING_SQL_CHECKS = [check for check in CHECKS if check.severity == "warning" and check.type == SQL_TYPE]
-WARNING_FRAME_CHECKS = [check for check in CHECKS if check.severity == "warning" and check.type != SQL_TYPE]
+WARNING_FRAME_CHECKS = [check for check in CHECKS if check.severity == "warning" and check.type not in ACROSS_TYPES]
 CRITICAL_SQL_CHECKS = [check for check in CHECKS if check.severity == "critical" and check.type == SQL_TYPE]
 NEWEST = "week = date '2026-11-02'"
 

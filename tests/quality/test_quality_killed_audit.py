@@ -25,7 +25,8 @@ from pathlib import Path
 from health_pipeline.publication.candidate import load_candidate
 from health_pipeline.publication.in_run import audit_candidate
 from health_pipeline.quality.verdict import DbtRecord
-audit_candidate(load_candidate(Path(sys.argv[1])), DbtRecord())
+from health_pipeline.settings import Settings
+audit_candidate(Settings(), load_candidate(Path(sys.argv[1])), DbtRecord())
 """
 
 
@@ -39,7 +40,7 @@ def test_a_killed_audit_leaves_no_verdict_and_the_next_one_does(audited_candidat
     verdict_path(candidate.folder).unlink(missing_ok=True)
     killed = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(candidate.folder)],
-        env={**os.environ, ENVIRONMENT: "audit.before_verdict"},
+        env={**os.environ, ENVIRONMENT: "audit.before_verdict", "HEALTH_HOME": str(settings.home)},
         capture_output=True,
         text=True,
         check=False,
@@ -48,6 +49,6 @@ def test_a_killed_audit_leaves_no_verdict_and_the_next_one_does(audited_candidat
     assert verdict_of(candidate) is None
     with pytest.raises(PublicationRefusedError, match="has no verdict; audit it before publishing"):
         publish(settings, candidate, verdict_of(candidate), candidate.run_weeks[-1].as_of_at)
-    verdict = audit_candidate(candidate, DbtRecord())
+    verdict = audit_candidate(settings, candidate, DbtRecord())
     assert verdict.passed
     assert verdict_of(candidate) == verdict

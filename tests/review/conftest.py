@@ -53,3 +53,32 @@ def house(settings: Settings, clock: SetClock) -> Iterator[House]:
     with Ledger.open(settings, clock) as opened:
         packets = [packet_of(1, CSM), packet_of(2, OTHER_CSM, 9_000), packet_of(3, None)]
         yield build_house(settings, opened, clock, packets)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a private PostgreSQL server."""
+    from postgresql_server import postgresql_server
+
+    with postgresql_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of an empty ledger on each database."""
+    home = tmp_path / "home"
+    if request.param == "sqlite":
+        yield Settings(home=home)
+        return
+    from sqlalchemy import create_engine, text
+
+    server = request.getfixturevalue("postgresql")
+    name = f"ledger_{abs(hash(str(tmp_path)))}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    yield Settings(home=home, ledger_database=server.replace("/postgres?", f"/{name}?"))
+    with engine.connect() as connection:
+        connection.execute(text(f"drop database {name} with (force)"))
+    engine.dispose()
