@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 Role = Literal["csm", "lead", "analyst", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-# own: cases the person owns. team: cases of the team's members, and those nobody owns. all: every case.
+# own: cases the person owns. team: cases of the team's members, and of nobody in a team. all: every case.
 Scope = Literal["own", "team", "all"]
 Permission = Literal[
     "view",
@@ -72,6 +72,11 @@ class Person:
     is_active: bool = True
 
 
+def as_role(text: str) -> Role | None:
+    """The role of that name; None where there is none."""
+    return next((role for role in ROLES if role == text), None)
+
+
 def scope_of(person: Person | None, permission: str) -> Scope | None:
     """How far a person's permission reaches; None where there is none."""
     if person is None or not person.is_active:
@@ -90,7 +95,8 @@ def covers(person: Person | None, permission: str, owner_email: str | None, owne
 
     Notes
     -----
-    A lead without a team leads everybody. What nobody owns is everybody's to assign, and a lead's to decide.
+    A lead without a team leads everybody. What is nobody's, or belongs to somebody in no team, is every lead's: else a
+    case whose owner never signed in could not be given to anybody. What nobody owns a CSM may assign.
     """
     scope = scope_of(person, permission)
     if scope is None or person is None:
@@ -100,4 +106,4 @@ def covers(person: Person | None, permission: str, owner_email: str | None, owne
     is_own = owner_email is not None and owner_email.lower() == person.email.lower()
     if scope == "own":
         return is_own or (owner_email is None and permission in {"view", "assign"})
-    return is_own or owner_email is None or person.team is None or person.team == owner_team
+    return is_own or owner_team is None or person.team is None or person.team == owner_team
