@@ -18,6 +18,8 @@ with stamped as (
     union all
     select distinct 'plan_capacity_weekly' as table_name, week, as_of_at, known_at from plan_capacity_weekly
     union all
+    select distinct 'exception_queue_weekly' as table_name, week, as_of_at, known_at from exception_queue_weekly
+    union all
     select distinct 'defect_themes_weekly' as table_name, week, as_of_at, known_at from defect_themes_weekly
     union all
     select distinct 'defect_theme_accounts_weekly' as table_name, week, as_of_at, known_at from defect_theme_accounts_weekly

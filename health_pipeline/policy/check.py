@@ -16,6 +16,7 @@ from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.defect_themes import DefectThemePolicy
 from health_pipeline.policy.documents import PolicyModel, content_hash, document_path
+from health_pipeline.policy.exception_queue import ExceptionQueuePolicy
 from health_pipeline.policy.health_score import HealthScorePolicy
 from health_pipeline.policy.personas import PersonaPolicy
 from health_pipeline.policy.playbooks import PlaybookPolicy
@@ -43,6 +44,7 @@ DOCUMENTS: dict[str, type[PolicyModel]] = {
     "review": ReviewPolicy,
     "risk_phrases": RiskPhrasesPolicy,
     "risk_review": RiskReviewPolicy,
+    "exception_queue": ExceptionQueuePolicy,
 }
 # Read from the same folder by other rooms.
 OTHER_FILES = ("identity_overrides.yaml", "identity_overrides.csv")

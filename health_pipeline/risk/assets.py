@@ -1,4 +1,4 @@
-"""Dagster assets of the risk room: the risks of the run's weeks with the evidence behind them."""
+"""Dagster assets of the risk room: the risks of the run's weeks, the evidence behind them, the exception queue."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,23 +13,30 @@ from health_pipeline.mart.risk_records import MODEL, read_risk_records, risk_que
 from health_pipeline.mart.warehouse import read_mart, write_slices
 from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices, weeks_of
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.company import load_company
+from health_pipeline.policy.exception_queue import load_exception_queue
 from health_pipeline.policy.risk_signals import load_risk_signals
 from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.evidence import RecordsBySet
 from health_pipeline.risk.model import Risk
+from health_pipeline.risk.queue import queue_packets
 from health_pipeline.risk.rows import evidence_rows, packet_rows, records_by_account
 from health_pipeline.risk.strength import LEVELS
 from health_pipeline.risk.weekly import RiskInputs, review_weeks
 
 GROUP = "04b_risk"
-TABLES = ("risk_packets", "risk_evidence")
+TABLES = ("risk_packets", "risk_evidence", "exception_queue_weekly")
 logger = get_logger("risk")
 
 
 def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Risks and their evidence, by week."""
-    inputs = [dg.AssetDep("account_features_weekly"), dg.AssetDep(["intermediate", MODEL])]
+    """Risks, their evidence and the exception queue, by week."""
+    inputs = [
+        dg.AssetDep("account_features_weekly"),
+        dg.AssetDep("watermelon_accounts_weekly"),
+        dg.AssetDep(["intermediate", MODEL]),
+    ]
 
     @dg.multi_asset(
         name="review_risks",
@@ -47,9 +54,10 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         def records_of(week: Week, accounts: Sequence[str]) -> dict[str, RecordsBySet]:
             return records_by_account(read_risk_records(settings, week, accounts))
 
+        features = read_mart(settings, "account_features_weekly", weeks)
         reviewed = review_weeks(
             RiskInputs(
-                features=read_mart(settings, "account_features_weekly", weeks),
+                features=features,
                 records_of=records_of,
                 before=EpisodesBefore(read_published(settings, "risk_packets").to_pylist(), weeks[0].monday),
                 policy=policy.model,
@@ -67,6 +75,14 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         found = {"risk_packets": pa.concat_tables(packets), "risk_evidence": pa.concat_tables(evidence)}
         if unresolved := unresolved_evidence(settings, found["risk_evidence"]):
             raise dg.Failure(description=unresolved_sentence(unresolved), allow_retries=False)
+        queued = queue_packets(
+            found["risk_packets"],
+            read_mart(settings, "watermelon_accounts_weekly", weeks),
+            features,
+            load_exception_queue(settings.policy).model,
+            load_capacity(settings.policy).model,
+        )
+        found |= {"risk_packets": queued.packets, "exception_queue_weekly": queued.queue}
         for name, table in found.items():
             write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, numbers if name == "risk_packets" else None)

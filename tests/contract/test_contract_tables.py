@@ -29,6 +29,7 @@ RELIED_ON = [
     "review_tasks",
     "risk_packets",
     "risk_evidence",
+    "exception_queue_weekly",
     "segment_models",
     "segment_assignments_quarterly",
     "segment_performance_quarterly",

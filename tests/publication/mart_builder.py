@@ -127,6 +127,7 @@ def build_tables(
             rows["support_load_weekly"].append(own)
             rows["risk_packets"].append({**own, **_packet(account, week)})
             rows["risk_evidence"].append({**own, **_evidence(account, week)})
+            rows["exception_queue_weekly"].append({**own, **_queued(account)})
             rows["defect_theme_accounts_weekly"].append(own)
             if tier(account, week) == "at_risk":
                 rows["action_plan_accounts_weekly"].append(
@@ -188,6 +189,19 @@ def _packet(account: str, week: Week) -> dict[str, Any]:
         "contradicting_evidence": 0,
         "has_only_absence": False,
         "queue": "support_friction",
+        "queue_rank": int(account[1:]) + 1,
+    }
+
+
+def _queued(account: str) -> dict[str, Any]:
+    return {
+        "subject": "risk",
+        "queue": "support_friction",
+        "queue_rank": int(account[1:]) + 1,
+        "packet_id": f"packet-{account}",
+        "severity": "medium",
+        "watermelon_reasons": None,
+        "inclusion_share": None,
     }
 
 
@@ -228,6 +242,7 @@ WEEKLY_RUN = (
     "support_load_weekly",
     "risk_packets",
     "risk_evidence",
+    "exception_queue_weekly",
     "review_tasks",
 )
 

@@ -126,6 +126,10 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         f"update risk_packets set signals = 'unresolved_tickets,goal_overdue' where {NEWEST} and account_id = 'a0001'",
         {"packet_id": "packet-a0001", "week": "2026-11-02"},
     ),
+    "queue_agrees_with_packets": (
+        f"update exception_queue_weekly set queue_rank = 99 where {NEWEST} and account_id = 'a0001'",
+        {"account_id": "a0001", "week": "2026-11-02"},
+    ),
     "evidence_agrees_with_packets": (
         f"update risk_packets set contradicting_evidence = 1 where {NEWEST} and account_id = 'a0001'",
         {"packet_id": "packet-a0001", "week": "2026-11-02"},
