@@ -231,9 +231,9 @@ def draw_review_line(
         fits = used[owner] <= available
         enters = used[owner] * 10 <= available * 11
         placed.append(replace(entry, rank=rank, is_above_line=fits, would_enter_at_plus_10_percent=enters and not fits))
-    is_stated = hours.hours_per_owner_week is not None
-    always = {"is_above_line": True, "would_enter_at_plus_10_percent": False} if is_stated else {}
-    return placed + [replace(entry, **always) for entry in drawn]
+    if hours.hours_per_owner_week is None:
+        return [*placed, *drawn]
+    return placed + [replace(one, is_above_line=True, would_enter_at_plus_10_percent=False) for one in drawn]
 
 
 def _owner_key(entry: Entry) -> str | None:
