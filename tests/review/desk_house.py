@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import uvicorn
 from packet_examples import by_place, facts, policy, risk, sponsor_risk
 from reviewing import ADMIN, ANALYST, CSM, LEAD, OTHER_CSM, OTHER_LEAD, SetClock, add_people
 from starlette.testclient import TestClient
@@ -25,7 +31,7 @@ from health_pipeline.review.desk.serving import desk_of
 from health_pipeline.review.desk.sessions import csrf_token
 from health_pipeline.review.desk.visits import Desk
 from health_pipeline.review.intake import read_packets
-from health_pipeline.risk.packet import Packet, build_packets, packet_rows
+from health_pipeline.risk.packet import Packet, PacketPolicy, build_packets, packet_rows
 from health_pipeline.settings import Settings
 
 EVERYBODY = {
@@ -55,6 +61,11 @@ class TestRelease:
     name: str
     file: Path
     published_weeks: tuple[Week, ...]
+
+
+@cache
+def _policy() -> PacketPolicy:
+    return policy()
 
 
 def packet_of(number: int, owner: str | None, value: int = 60_000, **changes: Any) -> Packet:
@@ -89,7 +100,7 @@ def packet_of(number: int, owner: str | None, value: int = 60_000, **changes: An
     )
     fields = {"packet_id": f"pkt_{number}", "account_id": account, **changes}
     built = risk(*signals, evidence=pieces, missing=story.missing, **fields)
-    return build_packets([built], by_place(known), policy())[0]
+    return build_packets([built], by_place(known), _policy())[0]
 
 
 def publish(settings: Settings, packets: Sequence[Packet]) -> TestRelease:
@@ -156,11 +167,11 @@ class House:
         """What the forms of that person's session must bring."""
         return csrf_token(str(self.as_(email).cookies.get(self.desk.cookie)))
 
-    def post(self, email: str, path: str, **fields: Any) -> Any:
+    def post(self, email: str, path: str, /, **fields: Any) -> Any:
         """Send a form as that person."""
         return self.as_(email).post(path, data={"csrf": self.csrf(email), **fields})
 
-    def decide(self, email: str, action: str, case_id: str = "pkt_1", **fields: Any) -> Any:
+    def decide(self, email: str, action: str, case_id: str = "pkt_1", /, **fields: Any) -> Any:
         """Send a decision's form, filled as the page fills it."""
         case = self.ledger.case(case_id)
         own = {"case_version": str(case.version), "packet_hash": case.packet_hash, "idempotency_key": next_key()}
@@ -198,3 +209,28 @@ def build_house(
     checked = DeskSettings(**(values | dict(desk_settings or {}))).checked()
     desk = desk_of(ledger, settings, checked, **more)
     return House(settings, ledger, desk, clock, build_desk(desk))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(house: House) -> Iterator[str]:
+    """The house's app behind a real server on this machine, at the address its settings name."""
+    address = house.desk.settings.origin
+    config = uvicorn.Config(
+        house.app, host="127.0.0.1", port=int(address.rpartition(":")[2]), log_level="warning", proxy_headers=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join(10)

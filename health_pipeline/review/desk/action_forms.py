@@ -113,7 +113,8 @@ def offered_forms(
             action == asked,
         )
         for action, words in ACTION_WORDS.items()
-        if action in allowed
+        # Who is in the review need not start it.
+        if action in allowed and (action, case.state) != ("start_review", "in_review")
     ]
 
 

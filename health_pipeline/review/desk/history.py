@@ -9,6 +9,7 @@ from typing import Any
 
 from health_pipeline.review.cases import Case, Event, TextRef
 from health_pipeline.review.desk.action_words import EVENT_WORDS, FIELD_WORDS, SHOWN_IN_HISTORY
+from health_pipeline.review.desk.stop_list import in_words
 from health_pipeline.review.desk.visits import Desk, Visit
 from health_pipeline.review.permissions import SYSTEM
 
@@ -60,7 +61,7 @@ def history_lines(desk: Desk, visit: Visit, events: Sequence[Event], cases: Mapp
 
 def _line(visit: Visit, event: Event, may_read: bool, texts: Mapping[str, str | None]) -> HistoryLine:
     who = "the pipeline" if event.actor == SYSTEM else visit.name_of(event.actor)
-    stopped = tuple(rule["reason"] for rule in event.payload.get("rules", ()) if isinstance(rule, dict))
+    stopped = tuple(in_words(rule["reason"]) for rule in event.payload.get("rules", ()) if isinstance(rule, dict))
     return HistoryLine(
         event.seq,
         event.at,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,19 +94,7 @@ class PublishedPackets:
     def packet(self, packet_id: str, week: date) -> PublishedPacket | None:
         """A packet in a week; None where the newest release does not have it."""
         path = published_file(self.settings)
-        if path is None:
-            return None
-        found = _rows(path, "select * from risk_packets where packet_id = ? and week = ?", [packet_id, week])
-        if not found:
-            return None
-        columns = ", ".join(PieceOfEvidence.__dataclass_fields__)
-        pieces = _rows(
-            path,
-            f"select {columns} from risk_evidence where packet_id = ? and week = ? order by direction desc, "
-            "case strength when 'high' then 0 when 'medium' then 1 else 2 end, observed_at desc, evidence_id",
-            [packet_id, week],
-        )
-        return PublishedPacket(found[0], tuple(PieceOfEvidence(**piece) for piece in pieces))
+        return None if path is None else _packet(path, packet_id, week)
 
     def weeks(self, account_id: str) -> Sequence[AccountWeek]:
         """The account's newest published weeks, oldest first."""
@@ -121,9 +110,21 @@ class PublishedPackets:
         return [AccountWeek(**row) for row in reversed(rows)]
 
 
-def day_after(week: date) -> date:
-    """The Monday a week's facts end with."""
-    return week + timedelta(days=7)
+# A release's file never changes: what was read of it once stays true.
+@lru_cache(maxsize=1024)
+def _packet(path: Path, packet_id: str, week: date) -> PublishedPacket | None:
+    columns = ", ".join(PieceOfEvidence.__dataclass_fields__)
+    with open_duckdb(path, read_only=True) as connection:
+        found = connection.execute(
+            "select * from risk_packets where packet_id = ? and week = ?", [packet_id, week]
+        ).to_arrow_table()
+        pieces = connection.execute(
+            f"select {columns} from risk_evidence where packet_id = ? and week = ? order by direction desc, "
+            "case strength when 'high' then 0 when 'medium' then 1 else 2 end, observed_at desc, evidence_id",
+            [packet_id, week],
+        ).to_arrow_table()
+    rows = found.to_pylist()
+    return PublishedPacket(rows[0], tuple(PieceOfEvidence(**one) for one in pieces.to_pylist())) if rows else None
 
 
 def _rows(path: Path, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
+from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.publication.errors import PublicationError
 from health_pipeline.publication.releases import current_release
 from health_pipeline.review.database import LedgerError, writing
@@ -57,13 +58,16 @@ def desk_of(
     ledger: Ledger, settings: Settings, desk_settings: DeskSettings, transport: httpx.BaseTransport | None = None
 ) -> Desk:
     """The desk of an open ledger."""
+    company = load_company(settings.policy).model
     return Desk(
         ledger=ledger,
         settings=desk_settings,
         published=PublishedPackets(settings),
         posts=RateLimit(desk_settings.posts_per_minute),
         sign_ins=RateLimit(desk_settings.sign_ins_per_minute),
-        company=load_company(settings.policy).model.company_name,
+        company=company.company_name,
+        currency=company.reporting_currency,
+        option_titles={book.id: book.title for book in load_playbooks(settings.policy).model.playbooks},
         provider=OidcProvider(desk_settings, transport) if desk_settings.sign_in == "oidc" else None,
     )
 

@@ -53,6 +53,8 @@ class Desk:
     posts: RateLimit
     sign_ins: RateLimit
     company: str
+    currency: str
+    option_titles: Mapping[str, str]
     provider: OidcProvider | None = None
 
     @property

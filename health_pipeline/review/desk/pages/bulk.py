@@ -16,6 +16,7 @@ from health_pipeline.review.desk.action_words import ACTION_WORDS, FIELD_WORDS
 from health_pipeline.review.desk.notices import leave_notices
 from health_pipeline.review.desk.pages.cases import read_filter_query
 from health_pipeline.review.desk.rendering import counted, page, request_key
+from health_pipeline.review.desk.stop_list import in_words
 from health_pipeline.review.desk.visits import BadRequestError, Desk, Visit
 from health_pipeline.review.forms import FormError, ReadForm, read_form
 from health_pipeline.review.ledger import ConflictError, IdempotencyError, UnknownCaseError
@@ -58,7 +59,7 @@ def preview(desk: Desk, visit: Visit) -> Response:
             is_four_eyes_on,
             visit.now,
         )
-        rows.append(Previewed(case, tuple(rule.reason for rule in stopped_by(question))))
+        rows.append(Previewed(case, tuple(in_words(rule.reason) for rule in stopped_by(question))))
     return page(
         desk,
         visit,
@@ -88,7 +89,7 @@ def record(desk: Desk, visit: Visit) -> Response:
         except FormError as error:
             raise BadRequestError(str(error)) from error
         if isinstance(result, Refusal):
-            why = " ".join(rule.reason for rule in result.rules)
+            why = " ".join(in_words(rule.reason) for rule in result.rules)
             notices.append(f"{_name(desk, visit, case_id)}: stopped. {why}")
         else:
             done += 1
@@ -102,7 +103,7 @@ def _read(action: str, values: dict[str, object]) -> ReadForm:
     try:
         return read_form(action, values)
     except FormError as error:
-        raise BadRequestError(f"{str(error).replace('_', ' ')} Go back, and fill it in below the queue.") from error
+        raise BadRequestError(f"{in_words(str(error))} Go back, and fill it in below the queue.") from error
 
 
 def _asked(visit: Visit) -> tuple[str, dict[str, object]]:

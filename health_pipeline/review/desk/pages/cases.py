@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.review.cases import Case
 from health_pipeline.review.database import reading
 from health_pipeline.review.decisions import Refusal
@@ -28,7 +27,7 @@ from health_pipeline.review.desk.notices import leave_notices
 from health_pipeline.review.desk.packet_page import packet_view
 from health_pipeline.review.desk.queue import neighbours, read_filter
 from health_pipeline.review.desk.rendering import page
-from health_pipeline.review.desk.stop_list import rules_before_approval
+from health_pipeline.review.desk.stop_list import in_words, rules_before_approval
 from health_pipeline.review.desk.visits import Desk, ForbiddenError, NotFoundError, Visit
 from health_pipeline.review.events import event_of_key
 from health_pipeline.review.forms import FormError
@@ -76,13 +75,13 @@ def decide(desk: Desk, visit: Visit) -> Response:
     except (FormError, IdempotencyError) as error:
         if not may_see:
             raise ForbiddenError("This case is another person's.") from error
-        sentence = str(error).replace("_", " ")
+        sentence = in_words(str(error))
         returned = Returned(action, visit.form, "Something is missing", (sentence,), HTTPStatus.UNPROCESSABLE_ENTITY)
         return _case_page(desk, visit, case, returned)
     if isinstance(result, Refusal):
-        reasons = tuple(f"{rule.reason} Released by: {rule.released_by}." for rule in result.rules)
+        reasons = tuple(f"{in_words(rule.reason)} Released by: {rule.released_by}." for rule in result.rules)
         if not may_see:
-            raise ForbiddenError(" ".join(rule.reason for rule in result.rules))
+            raise ForbiddenError(" ".join(in_words(rule.reason) for rule in result.rules))
         title = f"{ACTION_WORDS[action].label}: stopped, and recorded as such"
         return _case_page(
             desk, visit, result.case, Returned(action, visit.form, title, reasons, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -159,9 +158,8 @@ def _conflict(desk: Desk, visit: Visit, action: str, error: ConflictError) -> Re
 def _case_page(desk: Desk, visit: Visit, case: Case, returned: Returned | None = None) -> Response:
     packet = desk.published.packet(case.case_id, case.week)
     events = desk.ledger.events(case_id=case.case_id)
-    titles = {book.id: book.title for book in load_playbooks(desk.published.settings.policy).model.playbooks}
     others = _other_cases(desk, visit, case)
-    choices = choices_of(case, packet, visit, titles, others)
+    choices = choices_of(case, packet, visit, desk.option_titles, others)
     forms = offered_forms(
         case, visit, choices, returned.typed if returned else None, returned.action if returned else ""
     )
@@ -187,7 +185,7 @@ def _case_page(desk: Desk, visit: Visit, case: Case, returned: Returned | None =
         returned=returned,
         rules=rules_before_approval(desk, visit, case),
         history=list(reversed(history_lines(desk, visit, events, {case.case_id: case}))),
-        titles=titles,
+        titles=desk.option_titles,
         before=before,
         after=after,
         wanted=wanted,

@@ -63,6 +63,7 @@ def queue_page(desk: Desk, visit: Visit) -> Response:
         visit,
         "queue.html.j2",
         wanted=wanted,
+        currency=desk.currency,
         found=found,
         names=names,
         pages=max(1, -(-found.total // PAGE)),
