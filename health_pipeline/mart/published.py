@@ -34,6 +34,7 @@ def read_published(
     name: str,
     weeks: Sequence[Week] | None = None,
     quarters: Sequence[Quarter] | None = None,
+    rows_of: pa.Table | None = None,
 ) -> pa.Table:
     """Read a published table, cast to the contract's built columns, ordered by its key.
 
@@ -42,6 +43,7 @@ def read_published(
     settings : where state lives
     name : a table of the mart contract
     weeks, quarters : only these slices of a table so partitioned; neither reads all of it
+    rows_of : only rows that have the same values as one of its rows, in its columns
 
     Returns
     -------
@@ -62,10 +64,10 @@ def read_published(
     path = published_file(settings)
     if path is None:
         return table.arrow_schema.empty_table()
-    return _read(path, table, slices)
+    return _read(path, table, slices, rows_of)
 
 
-def _read(path: Path, table: MartTable, slices: list[date] | None) -> pa.Table:
+def _read(path: Path, table: MartTable, slices: list[date] | None, rows_of: pa.Table | None) -> pa.Table:
     with open_duckdb(path, read_only=True) as connection:
         described = connection.execute(
             "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?",
@@ -83,8 +85,12 @@ def _read(path: Path, table: MartTable, slices: list[date] | None) -> pa.Table:
         condition, values = "", []
         if slices is not None:
             condition, values = f"where list_contains(?, {_quoted(table.partition)})", [slices]
+        if rows_of is not None:
+            connection.register("rows_of", rows_of)
+            same = " and ".join(f"rows_of.{_quoted(name)} = wanted.{_quoted(name)}" for name in rows_of.column_names)
+            condition += f"{' and' if condition else 'where'} exists (select 1 from rows_of where {same})"
         order = ", ".join(_quoted(part) for part in table.key)
-        query = f"select {columns} from main.{_quoted(table.name)} {condition} order by {order}"
+        query = f"select {columns} from main.{_quoted(table.name)} as wanted {condition} order by {order}"
         return connection.execute(query, values).to_arrow_table().cast(table.arrow_schema)
 
 

@@ -36,7 +36,15 @@ from health_pipeline.settings import Settings
 GROUP = "06_publication"
 QUARTERLY_GROUP = "12_publication"
 WEEKLY_ROOMS = ("mart", "identity", "scoring", "risk", "planning")
-QUARTERLY_TABLES = ("segment_models", "segment_assignments_quarterly", "segment_performance_quarterly")
+QUARTERLY_TABLES = (
+    "segment_models",
+    "segment_assignments_quarterly",
+    "segment_performance_quarterly",
+    "segment_stability_quarterly",
+    "persona_alignment_quarterly",
+    "segment_reconciliation_quarterly",
+    "segment_figures_quarterly",
+)
 logger = get_logger("publication")
 
 

@@ -1,4 +1,4 @@
-"""Dagster asset of the segmentation room: the quarter's k-means model, its assignments and its profile."""
+"""Dagster asset of the segmentation room: the quarter's candidates, and everything that is asked of its segments."""
 
 from collections.abc import Iterator
 
@@ -11,24 +11,63 @@ from health_pipeline.mart.warehouse import write_slices
 from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
+from health_pipeline.policy.personas import load_personas
+from health_pipeline.policy.segment_review import load_segment_review
 from health_pipeline.policy.segmentation import load_segmentation
-from health_pipeline.segmentation.quarterly import review_quarter
-from health_pipeline.segmentation.registry import adoptions, model_of_quarter, models_with_adoptions
+from health_pipeline.policy.team_segments import load_team_segments
+from health_pipeline.segmentation.inputs import read_inputs
+from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
+from health_pipeline.segmentation.review import ReviewPolicies, SegmentationReview, review_segments
+from health_pipeline.settings import Settings
 
 GROUP = "11_segments"
-TABLES = ("segment_models", "segment_assignments_quarterly", "segment_performance_quarterly")
+REGISTRY = "segment_models"
+TABLES = (
+    REGISTRY,
+    "segment_assignments_quarterly",
+    "segment_performance_quarterly",
+    "segment_stability_quarterly",
+    "persona_alignment_quarterly",
+    "segment_reconciliation_quarterly",
+    "segment_figures_quarterly",
+)
 logger = get_logger("segmentation")
 
 
-def registry_with(published: pa.Table, model: pa.Table) -> pa.Table:
-    """The published registry with the quarter's model in it, once; a refit of the same data is the same model."""
-    fitted = set(model["segment_model_id"].to_pylist())
+def registry_with(published: pa.Table, models: pa.Table) -> pa.Table:
+    """The published registry with the quarter's models in it, once; a refit of the same data is the same model."""
+    fitted = set(models["segment_model_id"].to_pylist())
     others = published.filter(pc.invert(pc.is_in(published["segment_model_id"], pa.array(fitted, pa.string()))))
-    return pa.concat_tables([others, model])
+    return pa.concat_tables([others, models])
+
+
+def read_policies(settings: Settings) -> ReviewPolicies:
+    """The documents the review goes by."""
+    folder = settings.policy
+    return ReviewPolicies(
+        load_segmentation(folder), load_segment_review(folder), load_personas(folder), load_team_segments(folder)
+    )
+
+
+def plotted(review: SegmentationReview) -> dict[str, dict[str, float]]:
+    """Numbers per table that Dagster plots over the quarters."""
+    numbers: dict[str, dict[str, float]] = {}
+    if review.fit.candidates is not None:
+        best = review.fit.candidates.recommended
+        numbers[REGISTRY] = {"segments": best.k, "split-half strength": best.prediction_strength}
+        if best.stability is not None:
+            numbers["segment_stability_quarterly"] = {"smallest Jaccard": best.stability.smallest}
+    if review.over_time is not None:
+        numbers.setdefault("segment_stability_quarterly", {})["ARI with last quarter"] = (
+            review.over_time.refit.agreement.ari
+        )
+    verdicts = review.tables["persona_alignment_quarterly"]["verdict"].to_pylist()
+    numbers["persona_alignment_quarterly"] = {"claims contradicted": verdicts.count("contradicted")}
+    return numbers
 
 
 def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """The quarterly refit."""
+    """The quarterly review."""
 
     # What is read is the release's slice of the quarter's last week; the weeks before the first one do not exist.
     published_weeks = dg.AssetDep(
@@ -42,28 +81,28 @@ def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         required_resource_keys=STORES,
     )
     def fit_segments(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        """Read the published features of the quarter's last week, fit, assign."""
+        """Read the published features of the quarter's last week, fit, assign, judge."""
         settings = context.resources.settings
         company = load_company(settings.policy).model
         quarter = company.quarter(context.partition_key)
-        last = quarter.last_week
-        features = read_published(settings, "account_features_weekly", weeks=[last])
-        if features.num_rows == 0:
+        inputs = read_inputs(settings, quarter, company.cutoff_hours)
+        if inputs.features.empty:
+            last = quarter.last_week
             raise dg.Failure(
                 description=f"Quarter {quarter} reads the features of its last week, {last}, and that week is not "
                 f"published; run `health-pipeline weekly --week {last}` first.",
                 allow_retries=False,
             )
-        published = read_published(settings, "segment_models")
-        policy = load_segmentation(settings.policy)
-        before = model_of_quarter(published, quarter.previous)
-        review = review_quarter(features.to_pandas(), quarter, policy, before, context.log.info)
-        registry = registry_with(published, pa.concat_tables([review.model, review.alternatives]))
+        review = review_segments(inputs, read_policies(settings), context.log.info)
+        fitted = pa.concat_tables([review.fit.model, review.fit.alternatives])
+        registry = registry_with(read_published(settings, REGISTRY), fitted)
         models = models_with_adoptions(registry, adoptions(settings.ledger_url))
-        for name, table in zip(TABLES, (models, review.assignments, review.performance), strict=True):
-            write_slices(settings, name, table, quarters=None if name == "segment_models" else [quarter])
-            report_slices(context, name, table)
+        numbers = plotted(review)
+        for name in TABLES:
+            table = models if name == REGISTRY else review.tables[name]
+            write_slices(settings, name, table, quarters=None if name == REGISTRY else [quarter])
+            report_slices(context, name, table, {context.partition_key: numbers.get(name, {})})
             yield dg.MaterializeResult(asset_key=name)
-        logger.info("segmented", quarter=str(quarter), k=review.model["k"].to_pylist())
+        logger.info("segmented", quarter=str(quarter), k=review.fit.model["k"].to_pylist())
 
     return [fit_segments]

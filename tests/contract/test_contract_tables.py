@@ -36,6 +36,7 @@ RELIED_ON = [
     "segment_stability_quarterly",
     "persona_alignment_quarterly",
     "segment_reconciliation_quarterly",
+    "segment_figures_quarterly",
     "review_metrics_weekly",
     "measurement_events",
     "source_freshness_weekly",

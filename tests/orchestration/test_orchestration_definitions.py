@@ -37,9 +37,6 @@ READING_ORDER = [
 BUILT_BY_NO_ASSET = {
     "account_health_current",
     "publication_log",
-    "segment_stability_quarterly",
-    "persona_alignment_quarterly",
-    "segment_reconciliation_quarterly",
     "review_metrics_weekly",
     "measurement_events",
 }

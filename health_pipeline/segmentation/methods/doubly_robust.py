@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from health_pipeline.segmentation.methods.intervals import Interval
+from health_pipeline.segmentation.methods.kmeans import one_thread
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -60,6 +61,7 @@ class AdjustedEffect:
     influence: Floats
 
 
+@one_thread
 def adjusted_effect(
     covariates: Floats, treated: Flags, event: Flags, folds: int = 5, seed: int = 0, confidence: float = 0.95
 ) -> AdjustedEffect:
@@ -153,7 +155,7 @@ def _probability(covariates: Floats, target: Floats, wanted: Floats) -> Floats:
     if target.min() == target.max():
         # Never seen to differ: half an account speaks for the other outcome.
         return np.full(len(wanted), (target.sum() + 0.5) / (len(target) + 1))
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500)).fit(covariates, target)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, solver="newton-cholesky")).fit(covariates, target)
     return np.asarray(model.predict_proba(wanted)[:, 1])
 
 

@@ -69,6 +69,7 @@ def migration(before: pd.Series, after: pd.Series, confidence: float = 0.95) -> 
         cells += [
             MigrationCell(str(old), str(new), int(n), total, wilson(int(n), total, confidence))
             for new, n in counts.loc[old].items()
+            if (old, new) != (ENTERED, LEFT)
         ]
     stayed = both[(both["before"] != ENTERED) & (both["after"] != LEFT)]
     same = int((stayed["before"] == stayed["after"]).sum())

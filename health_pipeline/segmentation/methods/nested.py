@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from statsmodels.discrete.discrete_model import Logit
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationError, PerfectSeparationWarning
 
+from health_pipeline.segmentation.methods.kmeans import one_thread
 from health_pipeline.segmentation.methods.nadeau_bengio import CorrectedDifference, corrected_difference
 
 Floats = NDArray[np.float64]
@@ -82,6 +83,7 @@ def nested_test(base: Floats, added: Floats, event: Floats) -> NestedTest:
     return NestedTest(chi_square, freedom, float(stats.chi2.sf(chi_square, freedom)), None)
 
 
+@one_thread
 def log_loss_gain(
     base: Floats, added: Floats, event: Floats, folds: int = 5, repeats: int = 10, seed: int = 0
 ) -> LogLossGain:
@@ -118,7 +120,7 @@ def log_loss_gain(
 def _predicted(columns: Floats, event: Floats, wanted: Floats) -> Floats:
     if columns.shape[1] == 0:
         return np.full(len(wanted), event.mean())
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500)).fit(columns, event)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, solver="newton-cholesky")).fit(columns, event)
     return np.asarray(model.predict_proba(wanted)[:, 1])
 
 
