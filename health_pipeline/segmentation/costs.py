@@ -81,8 +81,8 @@ def named_savings(
 ) -> list[Figure]:
     """Hours spent on strategies in segments where there is no evidence that they do anything, at the policy's rate.
 
-    A saving is named where the interval of a segment's uplift holds 0 and the strategy as a whole could be judged. It is
-    a proposal to look at, with the interval beside it: no evidence is not evidence of nothing.
+    A saving is named where the interval of a segment's uplift holds 0. It is a proposal to look at, with the interval
+    beside it: no evidence is not evidence of nothing. A strategy that could not be judged at all names none.
     """
     found = []
     rate = policy.cost.csm_rate_per_hour

@@ -264,6 +264,21 @@ def build_quarter(quarter: Quarter = QUARTER, accounts: int = 2) -> dict[str, pa
             "segment_performance_quarterly",
             [{**day, "segment_model_id": model, "segment": "core", "accounts": accounts, "accounts_share": 1.0}],
         ),
+        "segment_stability_quarterly": _table(
+            "segment_stability_quarterly",
+            [{**day, "segment_model_id": model, "kind": "method", "segment": "core", "figure": "jaccard"}],
+        ),
+        "persona_alignment_quarterly": _table(
+            "persona_alignment_quarterly", [{**day, "persona": "p", "claim": "arr > 1", "verdict": "supported"}]
+        ),
+        "segment_reconciliation_quarterly": _table(
+            "segment_reconciliation_quarterly",
+            [{**day, "team": "sales", "team_segment": "all", "segment": "core", "accounts": accounts}],
+        ),
+        "segment_figures_quarterly": _table(
+            "segment_figures_quarterly",
+            [{**day, "analysis": "cost", "subject": "s", "segment": "core", "figure": "spent", "p_value": 0.5}],
+        ),
     }
 
 
