@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,8 @@ class PhraseRule(PolicyModel):
     Attributes
     ----------
     counts_when : `affirmed`, a negation takes the phrase away; `negated`, it needs one ("we will not renew")
-    phrases : per language, words in their order; `*` ends a stem, `a|b` are alternatives, `...` is up to three words
+    phrases : per language, words in their order; `*` ends a stem, `a|b` are alternatives, `a_b` are two words that
+        count as one alternative, `...` is up to three words
     unless : per language, phrases that make it harmless where they stand in the same sentence
     """
 
@@ -47,13 +49,28 @@ class PhraseRule(PolicyModel):
 
     @field_validator("phrases", "unless")
     @classmethod
-    def _has_words(cls, value: dict[Language, tuple[str, ...]]) -> dict[Language, tuple[str, ...]]:
+    def _is_notation(cls, value: dict[Language, tuple[str, ...]]) -> dict[Language, tuple[str, ...]]:
         for language, phrases in value.items():
             for phrase in phrases:
-                words = phrase.split()
-                if not words or words[0] == "..." or words[-1] == "...":
-                    raise ValueError(f"the {language} phrase {phrase!r} must begin and end with a word, not with '...'")
+                if problem := notation_problem(phrase):
+                    raise ValueError(f"the {language} phrase {phrase!r} {problem}")
         return value
+
+
+def notation_problem(phrase: str) -> str | None:
+    """Say what is wrong with a phrase in this document's notation; None where nothing is."""
+    words = phrase.split()
+    if not words or words[0] == "..." or words[-1] == "...":
+        return "must begin and end with a word, not with '...'"
+    if any(first == second == "..." for first, second in pairwise(words)):
+        return "has '...' twice in a row; once is up to three words"
+    for word in words:
+        for choice in word.split("|") if word != "..." else ():
+            if not any(character.isalnum() for character in choice):
+                return f"has the alternative {choice!r} without a letter or digit; write a word there"
+            if "*" in choice.rstrip("*") or choice.endswith("**"):
+                return f"has a '*' inside {choice!r}; it ends a stem and stands once, at its end"
+    return None
 
 
 class Negation(PolicyModel):
@@ -65,6 +82,7 @@ class Negation(PolicyModel):
     after_cues : reach `after` words back to a phrase that stands before them
     not_cues : look like a cue and are none ("not only")
     breaks : end a clause, and with it the reach of a cue
+    is_concord : several cues are one negation ("no hay ninguna"); where they are not, two cancel out
     """
 
     cues: tuple[str, ...] = Field(min_length=1)
@@ -73,6 +91,15 @@ class Negation(PolicyModel):
     before: int = Field(ge=1, le=12)
     after: int = Field(ge=0, le=12)
     breaks: tuple[str, ...] = ()
+    is_concord: bool = False
+
+    @field_validator("cues", "after_cues", "not_cues", "breaks")
+    @classmethod
+    def _is_notation(cls, phrases: tuple[str, ...]) -> tuple[str, ...]:
+        for phrase in phrases:
+            if problem := notation_problem(phrase):
+                raise ValueError(f"the phrase {phrase!r} {problem}")
+        return phrases
 
 
 class RiskPhrasesPolicy(PolicyModel):
@@ -84,6 +111,9 @@ class RiskPhrasesPolicy(PolicyModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> RiskPhrasesPolicy:
+        for name in self.competitors:
+            if problem := notation_problem(name):
+                raise ValueError(f"the competitor {name!r} {problem}")
         seen: set[str] = set()
         for rule in self.rules:
             if rule.id in seen or rule.id == COMPETITOR_RULE:

@@ -6,6 +6,13 @@ import re
 import unicodedata
 
 _QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+# What follows is an earlier mail, counted when it came: the ways in which mail programs say so.
+_EARLIER_MAIL = re.compile(
+    r"^(?:-{2,12} ?(?:original message|forwarded message|ursprüngliche nachricht|weitergeleitete nachricht"
+    r"|message d'origine|message transféré|mensaje original|mensaje reenviado) ?-{2,12}"
+    r"|(?:on .{4,100} wrote|am .{4,100} schrieb.{0,60}|le .{4,100} a écrit|el .{4,100} escribió) ?:)[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,500}>")
 _SAME = {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
 _SAME |= dict.fromkeys("‐‑‒–—−", "-")
@@ -30,7 +37,7 @@ _FOLDING = _Folding()
 
 
 def fold(text: str) -> str:
-    """Lower case, without accents, control characters as spaces, quoted lines of a mail and HTML tags blanked out.
+    """Lower case, without accents, control characters as spaces; quoted earlier mail and HTML tags blanked out.
 
     Returns
     -------
@@ -40,6 +47,8 @@ def fold(text: str) -> str:
     if ">" in text:
         text = _QUOTED_LINE.sub(_blank, text)
         text = _TAG.sub(_blank, text)
+    if "\n" in text and (earlier := _EARLIER_MAIL.search(text)):
+        text = text[: earlier.start()] + " " * (len(text) - earlier.start())
     return text.translate(_FOLDING)
 
 

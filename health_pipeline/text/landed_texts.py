@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import tee
 
 import duckdb
 import pyarrow as pa
@@ -12,7 +13,8 @@ import pyarrow as pa
 from health_pipeline.contract.landing import ARROW_TYPES, landing_tables
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.records import LoadRecord
-from health_pipeline.text.reading import TextReader
+from health_pipeline.text.readers import Readers
+from health_pipeline.text.reading import Reading
 
 # Records taken into memory at once.
 BATCH_ROWS = 20_000
@@ -96,31 +98,36 @@ class StreamReader:
         )
         connection.execute(f"create or replace temp table already_read as {select}", [list(before)] if before else None)
 
-    def extract(self, record: LoadRecord, paths: Mapping[str, str], reader: TextReader, rule_version: str) -> ReadLoad:
+    def extract(self, record: LoadRecord, paths: Mapping[str, str], readers: Readers, rule_version: str) -> ReadLoad:
         """Read a load's texts.
 
         Parameters
         ----------
         record : the load
         paths : of its landed tables, by name
-        reader : of that version of the rules
+        readers : of that version of the rules
         """
-        batches = [
-            _read_batch(record, table, batch, reader, rule_version)
-            for table, path in paths.items()
-            for batch in self._changed(table, path)
-        ]
-        readings = pa.Table.from_batches([batch for batch, _ in batches], _schema(_READING))
-        phrases = pa.Table.from_batches([batch for _, batch in batches], _schema(_PHRASE))
-        self._remember(readings)
+        readings = [_schema(_READING).empty_table()]
+        phrases = [_schema(_PHRASE).empty_table()]
+        for table, path in paths.items():
+            # read twice, a batch after the other: for its words, and beside what was found for the rest
+            mine, words = tee(self._changed(table, path))
+            fields = TEXT_TABLES[table].fields
+            texts = (list(zip(*(batch[field].to_pylist() for field in fields), strict=True)) for batch in words)
+            for batch, found in zip(mine, readers.read(texts, record.rows), strict=True):
+                named = _names(record, table, rule_version)
+                readings.append(_readings(named, batch, found))
+                phrases.append(_phrases(named, batch, found, fields))
+        read, said = pa.concat_tables(readings), pa.concat_tables(phrases)
+        self._remember(read)
         extract = Extract(
             source_kind="text",
             source_system=record.source_system,
             mode="incremental",
-            tables=(TableExtract(_READING, readings), TableExtract(_PHRASE, phrases)),
+            tables=(TableExtract(_READING, read), TableExtract(_PHRASE, said)),
             source_instance=reading_instance(record, rule_version),
         )
-        return ReadLoad(extract, readings.num_rows, phrases.num_rows)
+        return ReadLoad(extract, read.num_rows, said.num_rows)
 
     def _changed(self, name: str, path: str) -> Iterator[pa.RecordBatch]:
         """Records whose words are others than those read before; those without a word only where they had some."""
@@ -166,12 +173,8 @@ class StreamReader:
         self._connection.unregister("fresh_readings")
 
 
-def _read_batch(
-    record: LoadRecord, table: str, batch: pa.RecordBatch, reader: TextReader, rule_version: str
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    fields = TEXT_TABLES[table].fields
-    texts = zip(*(batch[field].to_pylist() for field in fields), strict=True)
-    named = {
+def _names(record: LoadRecord, table: str, rule_version: str) -> dict[str, str]:
+    return {
         "record_table": table,
         "record_kind": record.source_kind,
         "record_system": record.source_system,
@@ -179,40 +182,42 @@ def _read_batch(
         "record_load_id": record.load_id,
         "rule_version": rule_version,
     }
-    languages, sentiments, phrases = [], [], []
-    moments, ids = batch["occurred_at"].to_pylist(), batch["record_id"].to_pylist()
-    for place, words in enumerate(texts):
-        reading = reader.read(words)
-        languages.append(reading.language)
-        sentiments.append(reading.sentiment)
-        for field, found in zip(fields, reading.phrases, strict=True):
-            phrases += [
-                {
-                    **named,
-                    "record_id": ids[place],
-                    "occurred_at": moments[place],
-                    "record_field": field,
-                    "rule_id": finding.rule_id,
-                    "span_start": finding.start,
-                    "span_end": finding.end,
-                    "category": finding.category,
-                    "is_negated": finding.is_negated,
-                    "language": finding.language,
-                }
-                for finding in found
-            ]
+
+
+def _readings(named: Mapping[str, str], batch: pa.RecordBatch, found: Sequence[Reading]) -> pa.Table:
+    schema = _schema(_READING)
     columns = {
         **{name: pa.repeat(value, batch.num_rows) for name, value in named.items()},
-        **{name: batch[name] for name in batch.schema.names if name not in fields},
-        "language": pa.array(languages, pa.string()),
-        "sentiment": pa.array(sentiments, pa.float64()),
-        "is_scored": pa.array([sentiment is not None for sentiment in sentiments], pa.bool_()),
+        **{name: batch[name] for name in batch.schema.names if name in schema.names},
+        "language": [reading.language for reading in found],
+        "sentiment": [reading.sentiment for reading in found],
+        "is_scored": [reading.sentiment is not None for reading in found],
     }
-    schema = _schema(_READING)
-    readings = pa.RecordBatch.from_arrays(
-        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
-    )
-    return readings, pa.RecordBatch.from_pylist(phrases, schema=_schema(_PHRASE))
+    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
+
+
+def _phrases(
+    named: Mapping[str, str], batch: pa.RecordBatch, found: Sequence[Reading], fields: Sequence[str]
+) -> pa.Table:
+    moments, ids = batch["occurred_at"].to_pylist(), batch["record_id"].to_pylist()
+    rows = [
+        {
+            **named,
+            "record_id": ids[place],
+            "occurred_at": moments[place],
+            "record_field": field,
+            "rule_id": finding.rule_id,
+            "span_start": finding.start,
+            "span_end": finding.end,
+            "category": finding.category,
+            "is_negated": finding.is_negated,
+            "language": finding.language,
+        }
+        for place, reading in enumerate(found)
+        for field, phrases in zip(fields, reading.phrases, strict=True)
+        for finding in phrases
+    ]
+    return pa.Table.from_pylist(rows, schema=_schema(_PHRASE))
 
 
 def _schema(name: str) -> pa.Schema:

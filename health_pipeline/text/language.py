@@ -8,8 +8,10 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 # Shorter texts ("ok thanks") are told apart by chance.
 LEAST_LETTERS = 20
-# Letters that were needed for 99 in 100 of the probability, of all the languages the model knows.
-LEAST_PROBABILITY = 0.9
+# Of all the 140 languages the model knows; what is closer than this between two of them is not told.
+LEAST_PROBABILITY = 0.6
+# The beginning tells the language as well as the whole does, and each character costs most of a microsecond.
+CHARACTERS_TOLD_BY = 200
 
 _LETTERS = re.compile(r"[^\W\d_]")
 
@@ -29,5 +31,5 @@ class LanguageTeller:
         """Return the ISO 639-1 code of a text's language, None where the text is too short or too mixed to say."""
         if len(_LETTERS.findall(text[:400])) < LEAST_LETTERS:
             return None
-        code, probability = self._identifier.classify(text[:2000])
+        code, probability = self._identifier.classify(text[:CHARACTERS_TOLD_BY])
         return code if probability >= LEAST_PROBABILITY else None

@@ -6,11 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from health_pipeline.policy.risk_phrases import COMPETITOR_RULE, Language, RiskPhrasesPolicy
 from health_pipeline.text.folding import fold
 from health_pipeline.text.negation import NegationScope, sentence_of
-from health_pipeline.text.notation import any_of, index_words, phrase_pattern, words_of
+from health_pipeline.text.notation import any_of, phrase_pattern
+from health_pipeline.text.word_index import WordIndex
+
+# Who says a thing so often says nothing more by it: what is pasted a thousand times costs no more than this.
+MOST_OF_A_PHRASE = 20
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +37,7 @@ class Finding:
 class _Phrase:
     rule_id: str
     category: str
-    language: Language
+    language: Language | None
     needs_negation: bool
     pattern: re.Pattern[str]
     unless: re.Pattern[str] | None
@@ -47,55 +52,29 @@ class PhraseFinder:
 
     def __init__(self, policy: RiskPhrasesPolicy) -> None:
         self._scopes = {language: NegationScope.of(negation) for language, negation in policy.negation.items()}
-        self._competitors = any_of(policy.competitors)
-        self._by_word: dict[str, list[int]] = defaultdict(list)
-        self._by_beginning: dict[str, list[int]] = defaultdict(list)
-        self._phrases: list[_Phrase] = []
-        for written, phrase in _phrases(policy):
-            for words, index in zip(index_words(written), (self._by_word, self._by_beginning), strict=True):
-                for word in words:
-                    index[word].append(len(self._phrases))
-            self._phrases.append(phrase)
-        self._beginning_lengths = sorted({len(beginning) for beginning in self._by_beginning})
+        self._phrases = [phrase for _, phrase in _phrases(policy)]
+        self._index = WordIndex([written for written, _ in _phrases(policy)])
 
     def find(self, text: str) -> list[Finding]:
         """Return what a text says, in the order of its spans; of overlapping spans of one rule the longest."""
         folded = fold(text)
         found = [
-            finding
-            for number in sorted(self._candidates(folded))
-            for finding in self._of(self._phrases[number], folded)
+            finding for number in self._index.candidates(folded) for finding in self._of(self._phrases[number], folded)
         ]
-        if self._competitors is not None:
-            found.extend(
-                Finding(*match.span(), COMPETITOR_RULE, "competitive", "any", False)
-                for match in self._competitors.finditer(folded)
-            )
         return sorted(_longest(found))
 
-    def _candidates(self, folded: str) -> set[int]:
-        candidates: set[int] = set()
-        for word in words_of(folded):
-            candidates.update(self._by_word.get(word, ()))
-            for length in self._beginning_lengths:
-                if length > len(word):
-                    break
-                candidates.update(self._by_beginning.get(word[:length], ()))
-        return candidates
-
     def _of(self, phrase: _Phrase, folded: str) -> Iterator[Finding]:
-        scope = self._scopes[phrase.language]
-        for match in phrase.pattern.finditer(folded):
+        scope = self._scopes[phrase.language] if phrase.language else None
+        for match in islice(phrase.pattern.finditer(folded), MOST_OF_A_PHRASE):
             start, end = match.span()
             in_gaps = " ".join(gap for gap in match.groups() if gap)
-            is_negated = scope.is_negated(folded, start, end, in_gaps)
+            is_negated = scope is not None and scope.is_negated(folded, start, end, in_gaps)
             if phrase.needs_negation and not is_negated:
                 continue
             if phrase.unless is not None and phrase.unless.search(folded, *sentence_of(folded, start, end)):
                 continue
-            yield Finding(
-                start, end, phrase.rule_id, phrase.category, phrase.language, is_negated is not phrase.needs_negation
-            )
+            says_contrary = is_negated is not phrase.needs_negation
+            yield Finding(start, end, phrase.rule_id, phrase.category, phrase.language or "any", says_contrary)
 
 
 def _longest(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -116,3 +95,6 @@ def _phrases(policy: RiskPhrasesPolicy) -> Iterator[tuple[str, _Phrase]]:
                 pattern = phrase_pattern(written)
                 needs_negation = rule.counts_when == "negated"
                 yield written, _Phrase(rule.id, rule.category, language, needs_negation, pattern, unless)
+    # a competitor's name counts in any language, whatever is said of it
+    for name in policy.competitors:
+        yield name, _Phrase(COMPETITOR_RULE, "competitive", None, False, phrase_pattern(name), None)

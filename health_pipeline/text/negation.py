@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from health_pipeline.policy.risk_phrases import Negation
 from health_pipeline.text.notation import any_of
 
+# Without bound, a text without a full stop would be looked through again for each of its phrases.
+SENTENCE_REACH = 500
 _WORD = re.compile(r"[\w'-]*\w")
 _CLAUSE_END = re.compile(r"[.!?;:,\n](?=\s|$)|\s[-]\s")
 _SENTENCE_END = re.compile(r"[.!?\n](?=\s|$)")
@@ -30,6 +32,7 @@ class NegationScope:
     breaks: re.Pattern[str] | None
     before: int
     after: int
+    is_concord: bool
 
     @classmethod
     def of(cls, negation: Negation) -> NegationScope:
@@ -43,10 +46,11 @@ class NegationScope:
             any_of(negation.breaks),
             negation.before,
             negation.after,
+            negation.is_concord,
         )
 
     def is_negated(self, folded: str, start: int, end: int, in_gaps: str = "") -> bool:
-        """Say whether an odd number of cues reaches the phrase at [start, end) of a folded text.
+        """Say whether an odd number of cues (with concord: any) reaches the phrase at [start, end) of a folded text.
 
         A cue among the phrase's own words ("no answer") belongs to the phrase; what stood in its gaps is `in_gaps`.
         """
@@ -55,7 +59,7 @@ class NegationScope:
         if self.after_cues is not None and self.after:
             tail = self._tail(folded, end)
             count += min(1, self._count(self.after_cues, tail, []))
-        return count % 2 == 1
+        return count > 0 if self.is_concord else count % 2 == 1
 
     def _lead(self, folded: str, start: int) -> str:
         low = max(0, start - 160)
@@ -89,7 +93,8 @@ class NegationScope:
 
 
 def sentence_of(folded: str, start: int, end: int) -> tuple[int, int]:
-    """Return the span of the sentence that holds [start, end)."""
-    low = max((match.end() for match in _SENTENCE_END.finditer(folded, 0, start)), default=0)
-    stop = _SENTENCE_END.search(folded, end)
-    return low, stop.start() if stop else len(folded)
+    """Return the span of the sentence that holds [start, end), as far as `SENTENCE_REACH` characters round it."""
+    first, last = max(0, start - SENTENCE_REACH), min(len(folded), end + SENTENCE_REACH)
+    low = max((match.end() for match in _SENTENCE_END.finditer(folded, first, start)), default=first)
+    stop = _SENTENCE_END.search(folded, end, last)
+    return low, stop.start() if stop else last

@@ -8,9 +8,10 @@ from itertools import product
 
 from health_pipeline.text.folding import fold
 
-# What stands between two words: spaces and light punctuation, but no end of a clause.
-_BETWEEN = r"[ \t\n\"'()*_/-]+"
-_GAP = rf"({_BETWEEN}(?:[\w'-]+{_BETWEEN}){{0,3}})"
+# What stands between two words: spaces and light punctuation, but no end of a clause. Possessive, as the words of a gap
+# are: what was taken is never given back, so a text of 100,000 dashes takes no longer than one of letters.
+_BETWEEN = r"[ \t\n\"'()*_/-]++"
+_GAP = rf"({_BETWEEN}(?:[\w'-]++{_BETWEEN}){{0,3}})"
 # A cue that is itself the end of a word ("n't") needs no word's beginning.
 _WORD_ENDS = ("n't",)
 _PIECE = re.compile(r"[^\W_]+")
@@ -21,7 +22,8 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
     Parameters
     ----------
-    phrase : words in their order; `*` ends a stem, `a|b` are alternatives, `...` stands for up to three words.
+    phrase : words in their order; `*` ends a stem, `a|b` are alternatives, `a_b` are two words that count as one
+        alternative, `...` stands for up to three words.
 
     Returns
     -------
@@ -33,24 +35,31 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
 def any_of(phrases: Iterable[str]) -> re.Pattern[str] | None:
     """Compile phrases into one expression, the longest first; None where there are none."""
-    patterns = [_expression(phrase) for phrase in sorted(phrases, key=len, reverse=True)]
+    longest_first = sorted(phrases, key=len, reverse=True)
+    several = [phrase for phrase in longest_first if len(phrase.split()) > 1]
+    single = [phrase for phrase in longest_first if len(phrase.split()) == 1]
+    # single words are the alternatives of one word
+    patterns = [_expression(phrase) for phrase in (*several, *(["|".join(single)] if single else []))]
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
 
 
-def index_words(phrase: str) -> tuple[set[str], set[str]]:
-    """Return words, and beginnings of words, of which a folded text must hold one if it is to match the phrase.
+def needed_words(phrase: str) -> tuple[frozenset[str], ...]:
+    """Return, for each word of a phrase, the words of which a folded text must hold one if it is to match the phrase.
 
-    The word of the phrase whose shortest alternative is longest is taken: it tells texts apart best.
+    The beginning of a word ends in `*`. The word whose shortest alternative is longest comes first: it tells texts
+    apart best.
     """
     words = [word.split("|") for word in phrase.split() if word != "..."]
-    best = max(words, key=lambda word: min(len(choice) for choice in word))
-    whole: set[str] = set()
-    beginnings: set[str] = set()
-    for choice in best:
-        for written in _spellings(choice.rstrip("*")):
-            piece = _PIECE.findall(written)[-1]
-            (beginnings if choice.endswith("*") else whole).add(piece)
-    return whole, beginnings
+    words.sort(key=lambda word: min(len(choice.rstrip("*")) for choice in word), reverse=True)
+    return tuple(
+        frozenset(
+            # of two words the last one, whose end a stem's star leaves open
+            _PIECE.findall(written.rpartition("_")[2])[-1] + ("*" if choice.endswith("*") else "")
+            for choice in word
+            for written in _spellings(choice.rstrip("*"))
+        )
+        for word in words
+    )
 
 
 def words_of(folded: str) -> set[str]:
@@ -71,15 +80,26 @@ def _expression(phrase: str) -> str:
 
 
 def _word(word: str) -> str:
-    alternatives = []
-    for choice in word.split("|"):
-        start = r"(?<=\w)" if choice in _WORD_ENDS else r"(?<!\w)"
+    """One word of a phrase. Its beginning is asked for once, not by each alternative: that is where the time goes."""
+    choices = word.split("|")
+    parts = []
+    for asked, end, rest in (
         # An apostrophe ends a word in French ("n'avons") and begins a word's tail in English ("we're").
-        end = "" if choice.endswith(("*", "'")) else r"(?!\w|'(?:t|re|ve|ll|m)(?!\w))"
-        spelt = "|".join(re.escape(written) for written in _spellings(choice.rstrip("*")))
-        rest = r"\w*" if choice.endswith("*") else ""
-        alternatives.append(f"{start}(?:{spelt}){rest}{end}")
-    return f"(?:{'|'.join(alternatives)})"
+        (lambda one: not one.endswith(("*", "'")), r"(?!\w|'(?:t|re|ve|ll|m)(?!\w))", ""),
+        (lambda one: one.endswith("*"), "", r"\w*"),
+        (lambda one: one.endswith("'"), "", ""),
+    ):
+        spelt = [
+            _BETWEEN.join(re.escape(one) for one in written.split("_"))
+            for choice in choices
+            if asked(choice) and choice not in _WORD_ENDS
+            for written in _spellings(choice.rstrip("*"))
+        ]
+        if spelt:
+            parts.append(f"(?:{'|'.join(spelt)}){rest}{end}")
+    whole = [rf"(?<!\w)(?:{'|'.join(parts)})"] if parts else []
+    ends = [rf"(?<=\w){re.escape(choice)}(?!\w)" for choice in choices if choice in _WORD_ENDS]
+    return f"(?:{'|'.join([*whole, *ends])})"
 
 
 def _spellings(word: str) -> list[str]:

@@ -13,7 +13,7 @@ from health_pipeline.sources.examination import in_memory_duckdb
 from health_pipeline.sources.landing import Landing
 from health_pipeline.sources.records import LoadRecord
 from health_pipeline.text.landed_texts import TEXT_TABLES, StreamReader, reading_instance, unread_loads
-from health_pipeline.text.reading import TextReader
+from health_pipeline.text.readers import Readers
 from health_pipeline.text.version import rule_version
 
 
@@ -58,14 +58,14 @@ def read_unread(settings: Settings) -> ReadingReport:
     unread = unread_loads(loads, version)
     if not unread:
         return report
-    reader = TextReader(document.model)
-    with in_memory_duckdb(settings.duckdb_memory_limit, settings.scratch / "text_spill") as connection:
+    spill = settings.scratch / "text_spill"
+    with Readers(document.model) as readers, in_memory_duckdb(settings.duckdb_memory_limit, spill) as connection:
         # small loads, many of them: waking threads costs more than they do
         connection.execute("set threads = 1")
         for stream, of_stream in _streams(unread, version):
             texts = StreamReader(connection, _landed_readings(landing, loads, stream))
             for load in of_stream:
-                found = texts.extract(load, _text_paths(landing, load), reader, version)
+                found = texts.extract(load, _text_paths(landing, load), readers, version)
                 result = landing.load(found.extract, company, load.loaded_at)
                 if result.status != "committed":
                     raise RuntimeError(
