@@ -54,3 +54,32 @@ def fold(text: str) -> str:
 
 def _blank(match: re.Match[str]) -> str:
     return " " * len(match.group())
+
+
+# What stands on or between letters and is none: combining marks, soft hyphens, zero-width and direction marks.
+_UNSEEN = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+    "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+"
+)
+
+
+def without_unseen(text: str) -> tuple[str, list[int] | None]:
+    """Take out what stands on or between letters, as text of some systems has it ("u" and a mark for "ü").
+
+    Returns
+    -------
+    str and list of int or None
+        The text, and where each of its characters and its end stood before; None where nothing was taken out.
+    """
+    if _UNSEEN.search(text) is None:
+        return text, None
+    kept: list[str] = []
+    places: list[int] = []
+    end = 0
+    for match in _UNSEEN.finditer(text):
+        kept.append(text[end : match.start()])
+        places.extend(range(end, match.start()))
+        end = match.end()
+    kept.append(text[end:])
+    places.extend(range(end, len(text)))
+    return "".join(kept), [*places, len(text)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -16,6 +17,11 @@ CHARACTERS_TOLD_BY = 200
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
+@cache
+def _identifier() -> LanguageIdentifier:
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
 class LanguageTeller:
     """A language identifier, loaded once.
 
@@ -25,7 +31,7 @@ class LanguageTeller:
     """
 
     def __init__(self) -> None:
-        self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        self._identifier = _identifier()
 
     def language(self, text: str) -> str | None:
         """Return the ISO 639-1 code of a text's language, None where the text is too short or too mixed to say."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from health_pipeline.policy.risk_phrases import COMPETITOR_RULE, Language, RiskPhrasesPolicy
-from health_pipeline.text.folding import fold
+from health_pipeline.text.folding import fold, without_unseen
 from health_pipeline.text.negation import NegationScope, sentence_of
 from health_pipeline.text.notation import any_of, phrase_pattern
 from health_pipeline.text.word_index import WordIndex
@@ -57,11 +57,16 @@ class PhraseFinder:
 
     def find(self, text: str) -> list[Finding]:
         """Return what a text says, in the order of its spans; of overlapping spans of one rule the longest."""
-        folded = fold(text)
+        seen, places = without_unseen(text)
+        folded = fold(seen)
         found = [
             finding for number in self._index.candidates(folded) for finding in self._of(self._phrases[number], folded)
         ]
-        return sorted(_longest(found))
+        longest = sorted(_longest(found))
+        if places is None:
+            return longest
+        # an end is where the next character begins: marks on the last letter belong to it
+        return [replace(one, start=places[one.start], end=places[one.end]) for one in longest]
 
     def _of(self, phrase: _Phrase, folded: str) -> Iterator[Finding]:
         scope = self._scopes[phrase.language] if phrase.language else None

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+
+@cache
+def _analyzer() -> SentimentIntensityAnalyzer:
+    return SentimentIntensityAnalyzer()
 
 
 class SentimentLexicon:
@@ -17,7 +24,7 @@ class SentimentLexicon:
     """
 
     def __init__(self) -> None:
-        self._analyzer = SentimentIntensityAnalyzer()
+        self._analyzer = _analyzer()
 
     def score(self, text: str, language: str | None) -> float | None:
         """Return the compound score of an English text; None, not scored, for any other language or none."""
