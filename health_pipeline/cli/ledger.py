@@ -29,7 +29,7 @@ def intake() -> None:
         out.print(
             f"{release.name}: {found.detected} new cases, {found.rebuilt} packets built anew, "
             f"{found.returned_to_review} back to review, {found.reopened} reopened, "
-            f"{found.unchanged} unchanged; {expired} approvals have expired."
+            f"{found.renewed} renewed, {found.unchanged} unchanged; {expired} approvals have expired."
         )
 
 

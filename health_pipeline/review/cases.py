@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from health_pipeline.contract.event_chain import canonical_json
 from health_pipeline.policy.review import Severity
 from health_pipeline.review.states import EFFECTIVE, ENDED, UNDER_WAY, Outcome, State
 
@@ -80,7 +77,6 @@ class Proposal:
     proposed_by: str
     proposed_at: datetime
     packet_hash: str
-    substance: str
     mitigations: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
     residual_target: Severity | None = None
@@ -101,7 +97,6 @@ class Approval:
     approved_at: datetime
     expires_at: datetime
     packet_hash: str
-    substance: str
     severity: Severity
     four_eyes: FourEyes
     message_digest: str | None = None
@@ -109,14 +104,13 @@ class Approval:
 
 @dataclass(frozen=True)
 class Case:
-    """One customer risk over its life. `substance` changes when its packet does so materially: severity or evidence."""
+    """One customer risk over its life. `packet_hash`: of what a decision on its newest packet rests on."""
 
     case_id: str
     account_id: str
     version: int
     state: State
     packet_hash: str
-    substance: str
     week: date
     as_of_at: datetime
     detected_at: datetime
@@ -134,7 +128,6 @@ class Case:
     days_to_renewal: int | None = None
     is_quiet: bool = False
     supporting_evidence: int = 0
-    evidence_keys: tuple[str, ...] = ()
     # Each piece of the newest packet and its kind: what is inferred from absence confirms nothing.
     evidence: tuple[tuple[str, str], ...] = ()
     follow_up_on: date | None = None
@@ -158,12 +151,6 @@ class Case:
 CASE_JSON: TypeAdapter[Case] = TypeAdapter(Case)
 
 
-def substance_of(severity: str | None, evidence_keys: Iterable[str]) -> str:
-    """Hash of what makes a packet materially the same: suggested severity, and the evidence apart from its week."""
-    content = canonical_json({"severity": severity, "evidence": sorted(set(evidence_keys))})
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
-
-
 def approval_holds(case: Case, now: datetime) -> bool:
     """Whether the case's approval has an effect now: unexpired, of this packet, severity, proposal and message.
 
@@ -177,7 +164,7 @@ def approval_holds(case: Case, now: datetime) -> bool:
     return (
         now < approval.expires_at
         and approval.proposal_event_id == proposal.event_id
-        and approval.substance == proposal.substance == case.substance
+        and approval.packet_hash == proposal.packet_hash == case.packet_hash
         and approval.severity == case.severity
         and approval.message_digest == message
         and (approval.four_eyes != "second_person" or approval.approved_by not in authors)

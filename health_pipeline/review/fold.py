@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from health_pipeline.review.cases import Approval, Assumption, Case, Cause, Event, Proposal, TextRef, substance_of
+from health_pipeline.review.cases import Approval, Assumption, Case, Cause, Event, Proposal, TextRef
 from health_pipeline.review.states import UNDER_WAY
 
 TEXT_ERASED = "text_erased"
+PACKET_RENEWED = "packet_renewed"
 
 
 def fold(case: Case | None, event: Event) -> Case:
@@ -30,6 +31,9 @@ def fold(case: Case | None, event: Event) -> Case:
         return case
     # What was measured before a case was reopened does not count for closing it again.
     logged = (case.logged if event.type != "reopened" else frozenset()) | {event.type}
+    if event.type == PACKET_RENEWED:
+        # The same packet in a newer week: no form that is open on it is out of date.
+        return replace(_with_packet(case, event), logged=logged)
     if event.case_version == case.version:
         return replace(case, logged=logged)
     changed = _CHANGES[event.type](case, event) if event.type in _CHANGES else case
@@ -54,7 +58,6 @@ def _detected(event: Event) -> Case:
         version=event.case_version or 1,
         state="detected",
         packet_hash=str(event.packet_hash),
-        substance="",
         week=date.fromisoformat(values["week"]),
         as_of_at=event.at,
         detected_at=event.at,
@@ -77,7 +80,6 @@ def _with_packet(case: Case, event: Event) -> Case:
     return replace(
         case,
         packet_hash=str(event.packet_hash),
-        substance=substance_of(suggested, values["evidence_keys"]),
         week=date.fromisoformat(values["week"]),
         as_of_at=datetime.fromisoformat(values["as_of_at"]),
         category=values["category"],
@@ -90,7 +92,6 @@ def _with_packet(case: Case, event: Event) -> Case:
         days_to_renewal=values["days_to_renewal"],
         is_quiet=values["is_quiet"],
         supporting_evidence=values["supporting_evidence"],
-        evidence_keys=tuple(values["evidence_keys"]),
         evidence=tuple((one, kind) for one, kind in values["evidence"]),
         assumptions=case.assumptions + new,
     )
@@ -115,7 +116,6 @@ def _proposed(case: Case, event: Event) -> Case:
         proposed_by=event.actor,
         proposed_at=event.at,
         packet_hash=str(event.packet_hash),
-        substance=case.substance,
         mitigations=tuple(values.get("mitigations", ())),
         touches=tuple(values.get("touches", ())),
         residual_target=values.get("residual_target"),
@@ -147,7 +147,6 @@ def _approved(case: Case, event: Event) -> Case:
         approved_at=event.at,
         expires_at=datetime.fromisoformat(values["expires_at"]),
         packet_hash=str(event.packet_hash),
-        substance=case.substance,
         severity=values["severity"],
         four_eyes=values["four_eyes"],
         message_digest=values["message_digest"],

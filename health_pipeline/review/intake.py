@@ -1,4 +1,4 @@
-"""The intake: published packets become cases, once per packet hash; one that changed materially voids approvals."""
+"""The intake: published packets become cases, once per packet hash; another hash voids approvals."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.connection import open_duckdb
-from health_pipeline.review.cases import SEVERITY_RANK, Case, substance_of
+from health_pipeline.review.cases import SEVERITY_RANK, Case
+from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
+from health_pipeline.review.fold import PACKET_RENEWED
 from health_pipeline.review.permissions import SYSTEM
 from health_pipeline.review.states import EFFECTIVE
 
 TAKEN_IN = "release_taken_in"
-# What people said or wrote is new with each record; what is measured is read from another record each week.
-OWN_RECORDS = "reported"
 
 
 class PublishedRelease(Protocol):
@@ -54,7 +54,6 @@ class IncomingPacket:
     value_at_risk: Decimal | None
     days_to_renewal: int | None
     is_quiet: bool
-    evidence_keys: tuple[str, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
     supporting_evidence: int = 0
     assumptions: tuple[str, ...] = ()
@@ -70,6 +69,7 @@ class Intake:
     rebuilt: int = 0
     returned_to_review: int = 0
     reopened: int = 0
+    renewed: int = 0
     unchanged: int = 0
 
 
@@ -79,24 +79,40 @@ def read_packets(release: PublishedRelease, weeks: Sequence[Week]) -> list[Incom
     Parameters
     ----------
     weeks : the weeks to read
+
+    Raises
+    ------
+    LedgerError
+        If a packet has no hash: nothing could be approved on it.
     """
     days = [week.monday for week in weeks]
-    columns = ", ".join(_COLUMNS)
     with open_duckdb(release.file, read_only=True) as connection:
+        there = {name for (name,) in connection.execute(_COLUMNS_THERE).fetchall()}
+        # A column that is younger than the release is null in it.
+        columns = ", ".join(name if name in there else f"null as {name}" for name in _COLUMNS)
         packets = connection.execute(
             f"select {columns} from risk_packets where list_contains(?, week) order by week, packet_id", [days]
         ).fetchall()
         pieces = connection.execute(
-            "select packet_id, week, evidence_id, subject, source_table, source_record_id, metric, direction, kind "
-            "from risk_evidence where list_contains(?, week) order by week, packet_id, evidence_id",
+            "select packet_id, week, evidence_id, direction, kind from risk_evidence where list_contains(?, week) "
+            "order by week, packet_id, evidence_id",
             [days],
         ).fetchall()
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in packets]
+    if without := [row["packet_id"] for row in rows if not row["packet_hash"]]:
+        raise LedgerError(
+            f"{len(without)} packets of {release.name} have no packet_hash, such as {without[0]}; nothing can be "
+            "approved on them: run the week again with `--restate`, so that its packets are built whole."
+        )
     by_packet: dict[tuple[str, date], list[Any]] = {}
     for piece in pieces:
         by_packet.setdefault((piece[0], piece[1]), []).append(piece[2:])
-    return [_incoming(dict(zip(_COLUMNS, row, strict=True)), by_packet.get((row[0], row[2]), ())) for row in packets]
+    return [_incoming(row, by_packet.get((row["packet_id"], row["week"]), ())) for row in rows]
 
 
+_COLUMNS_THERE = (
+    "select column_name from information_schema.columns where table_schema = 'main' and table_name = 'risk_packets'"
+)
 _COLUMNS = (
     "packet_id",
     "packet_hash",
@@ -110,48 +126,51 @@ _COLUMNS = (
     "value_at_risk",
     "days_to_renewal",
     "is_quiet",
+    "assumptions",
 )
 
 
 def _incoming(row: Mapping[str, Any], pieces: Iterable[Any]) -> IncomingPacket:
-    keys, evidence, supporting = set(), [], 0
-    for evidence_id, subject, table, record, metric, direction, kind in pieces:
-        keys.add(evidence_key(subject, table, record, metric, direction, kind))
-        evidence.append((evidence_id, kind))
-        supporting += direction == "supports"
+    found = list(pieces)
+    assumptions = (part.strip() for part in (row["assumptions"] or "").split(","))
     return IncomingPacket(
         **{
             **row,
             "as_of_at": row["as_of_at"].replace(tzinfo=UTC),
             "is_quiet": bool(row["is_quiet"]),
             "owner_email": row["owner_email"].lower() if row["owner_email"] else None,
+            "assumptions": tuple(part for part in assumptions if part),
         },
-        evidence_keys=tuple(sorted(keys)),
-        evidence=tuple(evidence),
-        supporting_evidence=supporting,
+        evidence=tuple((evidence_id, kind) for evidence_id, _, kind in found),
+        supporting_evidence=sum(direction == "supports" for _, direction, _ in found),
     )
 
 
-def evidence_key(subject: str, table: str, record: str, metric: str, direction: str, kind: str) -> str:
-    """What makes a piece of evidence the same one next week.
-
-    Its id holds the week, and what is measured is read from another record each week: so a measured piece is known by
-    what it speaks of and against what, and only a reported one (a ticket, a note) by its record too.
-    """
-    parts = (subject, table, metric, direction, kind, record if kind == OWN_RECORDS else "")
-    return "|".join(parts)
-
-
 def drafts_of(case: Case | None, packet: IncomingPacket, release: str, now: datetime) -> list[Draft]:
-    """The events a packet leaves: none where its hash is the case's already.
+    """The events a packet leaves: none where its hash is the case's already, in that week or before.
 
-    A new case is detected. A changed packet is built again; where it changed materially, a case that is proposed or
-    approved goes back to review, one that is deferred or awaits its outcome does so if the severity rose, and one that
-    has ended is reopened: a closed one by new evidence or a higher severity, a dismissed one by the latter alone.
+    A new case is detected. The same hash in a newer week renews the packet: its clocks and the ids of its evidence, and
+    nothing that anybody decided on. Another hash means that what a decision rests on is another (the risk room leaves
+    ages, clocks and small moves out of it), so a case that is proposed or approved goes back to review. One that is
+    deferred or awaits its outcome does so only if the severity rose; one that has ended is reopened only then.
     """
     key = f"{packet.packet_id}:{packet.packet_hash}"
     if case is not None and case.packet_hash == packet.packet_hash:
-        return []
+        if packet.week <= case.week or case.has_ended:
+            return []
+        renewed = f"renewed:{key}:{packet.week}"
+        return [
+            Draft(
+                PACKET_RENEWED,
+                SYSTEM,
+                now,
+                _payload(packet, release),
+                packet.packet_id,
+                case.version,
+                packet.packet_hash,
+                f"intake:{hashlib.sha256(renewed.encode()).hexdigest()}",
+            )
+        ]
     payload = _payload(packet, release)
 
     def draft(kind: str, version: int, additions: Mapping[str, Any]) -> Draft:
@@ -169,16 +188,13 @@ def drafts_of(case: Case | None, packet: IncomingPacket, release: str, now: date
 
 
 def _state_after(case: Case, packet: IncomingPacket) -> str | None:
-    has_risen = SEVERITY_RANK[packet.severity] > SEVERITY_RANK[case.suggested_severity]
-    is_material = substance_of(packet.severity, packet.evidence_keys) != case.substance
     if case.state == "proposed" or case.state in EFFECTIVE:
-        return "in_review" if is_material else None
+        return "in_review"
+    if SEVERITY_RANK[packet.severity] <= SEVERITY_RANK[case.suggested_severity]:
+        return None
     if case.state in {"deferred", "awaiting_outcome"}:
-        return "in_review" if has_risen else None
-    if case.state == "closed":
-        is_new = bool(set(packet.evidence_keys) - set(case.evidence_keys))
-        return "reopened" if has_risen or is_new else None
-    return "reopened" if case.state == "dismissed" and has_risen else None
+        return "in_review"
+    return "reopened" if case.state in {"closed", "dismissed"} else None
 
 
 def _payload(packet: IncomingPacket, release: str) -> dict[str, Any]:
@@ -195,7 +211,6 @@ def _payload(packet: IncomingPacket, release: str) -> dict[str, Any]:
         "days_to_renewal": packet.days_to_renewal,
         "is_quiet": packet.is_quiet,
         "supporting_evidence": packet.supporting_evidence,
-        "evidence_keys": list(packet.evidence_keys),
         "evidence": [list(one) for one in packet.evidence],
         "assumptions": list(packet.assumptions),
     }

@@ -216,8 +216,8 @@ def _packet_changed(question: Question) -> str | None:
         return "The packet was built anew after this form was opened; look at it as it is now."
     bound = case.approval if question.transition.action == "take_action" else case.proposal
     is_bound = question.transition.action in {"approve", "take_action"} and bound is not None
-    if is_bound and bound is not None and bound.substance != case.substance:
-        return "The packet's severity or evidence changed after that; review it again."
+    if is_bound and bound is not None and bound.packet_hash != case.packet_hash:
+        return "What the packet rests on changed after that; review it again."
     return None
 
 

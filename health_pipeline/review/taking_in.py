@@ -12,7 +12,7 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.event_chain import GENESIS
 from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.events import Draft, append, read_events
-from health_pipeline.review.fold import fold
+from health_pipeline.review.fold import PACKET_RENEWED, fold
 from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, drafts_of
 from health_pipeline.review.permissions import SYSTEM
 from health_pipeline.review.projection import find_cases, save_cases
@@ -29,7 +29,7 @@ def take_in(connection: Connection, release: str, incoming: Sequence[IncomingPac
     before = find_cases(connection, ids)
     cases: dict[str, Case] = dict(before)
     drafts: list[Draft] = []
-    counts = dict.fromkeys(("detected", "rebuilt", "returned_to_review", "reopened", "unchanged"), 0)
+    counts = dict.fromkeys(("detected", "rebuilt", "returned_to_review", "reopened", "renewed", "unchanged"), 0)
     for packet in incoming:
         made = drafts_of(cases.get(packet.packet_id), packet, release, now)
         counts[_what_happened(made)] += 1
@@ -56,6 +56,8 @@ def _what_happened(drafts: Sequence[Draft]) -> str:
         return "unchanged"
     if drafts[0].type == "risk_detected":
         return "detected"
+    if drafts[0].type == PACKET_RENEWED:
+        return "renewed"
     if drafts[-1].type == "reopened":
         return "reopened"
     return "returned_to_review" if drafts[-1].payload.get("state") == "in_review" else "rebuilt"

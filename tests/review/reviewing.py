@@ -54,7 +54,6 @@ def packet(packet_id: str = "p-1", **changes: Any) -> IncomingPacket:
         value_at_risk=Decimal("1200.00"),
         days_to_renewal=90,
         is_quiet=False,
-        evidence_keys=("logins_fell|usage_daily|logins|supports|measured|",),
         evidence=(("ev-1", "measured"), ("ev-2", "inferred_from_absence")),
         supporting_evidence=2,
         assumptions=(),

@@ -15,9 +15,7 @@ from reviewing import CSM, LEAD, WEEK, SetClock, does, packet, until_proposed
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.review import Ledger, approval_holds, queue_reason
-
-TICKET = "complaint|support_ticket|complaint|supports|reported|ticket-7"
+from health_pipeline.review import Ledger, LedgerError, approval_holds, queue_reason
 
 
 @dataclass(frozen=True)
@@ -112,21 +110,31 @@ def test_a_release_is_taken_in_once(ledger: Ledger, tmp_path: Path) -> None:
     assert ledger.verify().holds
 
 
-def test_the_same_packet_a_week_later_is_no_material_change(ledger: Ledger, tmp_path: Path) -> None:
-    """Its hash and its evidence's ids differ, as their week does; what they say does not."""
+def test_the_same_packet_a_week_later_is_renewed(ledger: Ledger, tmp_path: Path) -> None:
+    """Its hash is of what a decision rests on; its week, and the ids of its evidence, are not."""
     newer = date(2026, 11, 16)
-    rows = [packet_row("a", WEEK, severity="medium"), packet_row("a", newer, severity="medium")]
+    same = {"severity": "medium", "packet_hash": "the same"}
+    rows = [packet_row("a", WEEK, **same), packet_row("a", newer, **same), packet_row("b", newer)]
     pieces = [evidence_row("a", WEEK, "ticket-1"), evidence_row("a", newer, "ticket-2")]
     ledger.intake(published(tmp_path, "r000002", rows[:1], pieces[:1], [WEEK]))
     until_proposed(ledger, "a")
     approved = does(ledger, "approve", LEAD, "a")
     report = ledger.intake(published(tmp_path, "r000003", rows, pieces, [WEEK, newer]))
-    assert (report.weeks, report.rebuilt, report.returned_to_review) == ((newer,), 1, 0)
+    assert (report.weeks, report.detected, report.renewed) == ((newer,), 1, 1)
     case = ledger.case("a")
-    assert (case.state, case.packet_hash) == ("approved", f"hash of a in {newer}")
-    assert case.approval == approved.approval
+    assert (case.week, case.evidence, case.state) == (newer, ((f"ticket-2 in {newer}", "measured"),), "approved")
+    assert case.version == approved.version
     assert approval_holds(case, ledger.clock.now())
     does(ledger, "take_action", case_id="a", mitigation="training", channel="call")
+
+
+def test_a_packet_without_a_hash_is_not_taken_in(ledger: Ledger, tmp_path: Path) -> None:
+    release = published(tmp_path, "r000002", [packet_row("a", WEEK, packet_hash=None)], [], [WEEK])
+    with pytest.raises(
+        LedgerError, match="1 packets of r000002 have no packet_hash, such as a; nothing can be approved"
+    ):
+        ledger.intake(release)
+    assert [case.case_id for case in ledger.cases()] == ["p-1"]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +142,8 @@ def test_the_same_packet_a_week_later_is_no_material_change(ledger: Ledger, tmp_
     [
         {"severity": "high"},
         {"severity": "low"},
-        {"evidence_keys": (*packet().evidence_keys, TICKET)},
-        {"evidence_keys": ()},
+        {"evidence": (("ev-1", "measured"), ("ev-3", "reported"))},
+        {"evidence": (), "supporting_evidence": 0},
     ],
     ids=["severity up", "severity down", "a ticket more", "evidence gone"],
 )
@@ -172,7 +180,7 @@ def test_an_owner_a_person_gave_stays(ledger: Ledger) -> None:
 
 def test_what_has_ended_comes_back_only_for_a_reason(ledger: Ledger, clock: SetClock) -> None:
     does(ledger, "dismiss", reason_code="benign_explanation", reason="holidays")
-    ledger.take_in("r2", [packet(packet_hash="hash-2", evidence_keys=(TICKET,))])
+    ledger.take_in("r2", [packet(packet_hash="hash-2")])
     assert ledger.case("p-1").state == "dismissed"
     report = ledger.take_in("r3", [packet(packet_hash="hash-3", severity="high")])
     case = ledger.case("p-1")
@@ -184,7 +192,7 @@ def test_what_has_ended_comes_back_only_for_a_reason(ledger: Ledger, clock: SetC
 
 def test_a_deferred_case_waits_unless_it_gets_worse(ledger: Ledger) -> None:
     does(ledger, "defer", until="2026-12-01", reason="after the fair")
-    ledger.take_in("r2", [packet(packet_hash="hash-2", evidence_keys=(TICKET,))])
+    ledger.take_in("r2", [packet(packet_hash="hash-2")])
     assert ledger.case("p-1").state == "deferred"
     ledger.take_in("r3", [packet(packet_hash="hash-3", severity="critical")])
     assert ledger.case("p-1").state == "in_review"
