@@ -50,6 +50,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         "score_contributions_weekly",
         "watermelon_accounts_weekly",
         "tier_movements_weekly",
+        "risk_packets",
     ]
 
     @dg.multi_asset(
@@ -73,6 +74,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             load_capacity(settings.policy),
             read_published(settings, "action_plan_weekly", weeks=[weeks[0].shift(-1)]),
             read_published(settings, "review_tasks"),
+            read_mart(settings, "risk_packets", weeks),
         )
         numbers = {"action_plan_weekly": _plan_numbers(plan.action_plan), "plan_capacity_weekly": _hours(plan.capacity)}
         for name, attribute in PLAN_TABLES.items():

@@ -32,6 +32,9 @@ PRIORITIES = {
     "healthy": 5,
     "expansion": 4,
 }
+# A risk's task is as urgent as its severity; one that is not assessed is neither the worst nor the best.
+RISK_ENDED = ("closed", "dismissed", "superseded")
+RISK_PRIORITIES: dict[str | None, int] = {"critical": 1, "high": 2, "medium": 3, None: 3, "low": 4}
 # A notice or a watermelon has its task even where the policy has no playbook for it.
 WITHOUT_PLAYBOOK_DUE_DAYS = 7
 _HEALTH_COLUMNS = [
@@ -80,6 +83,7 @@ class _Account:
     is_watermelon: bool
     moved_from: str | None
     playbook: Playbook | None
+    risk: Mapping[str, Any] | None
 
 
 def plan_weeks(
@@ -92,6 +96,7 @@ def plan_weeks(
     capacity: Document[CapacityPolicy],
     previous_plan: pa.Table,
     tasks: pa.Table,
+    packets: pa.Table | None = None,
 ) -> Plan:
     """Plan the weeks in order. Proposals only: nothing here acts on a customer.
 
@@ -106,6 +111,8 @@ def plan_weeks(
         action_plan_weekly of the week before the first one; empty where nothing is published.
     tasks : pyarrow.Table
         review_tasks of the base release; `closed` is a person's word and stays.
+    packets : pyarrow.Table or None
+        Rows of risk_packets of the weeks: an open risk's task takes the place of the account's tier task.
 
     Returns
     -------
@@ -125,6 +132,7 @@ def plan_weeks(
             drivers_of_week(_rows(contributions, week.monday)),
             _rows(watermelons, week.monday),
             _rows(movements, week.monday),
+            _open_risks(packets, week.monday),
             playbooks.model,
         )
         signals = _signals(week, accounts, playbooks.model)
@@ -145,6 +153,18 @@ def plan_weeks(
 
 def _rows(table: pa.Table, monday: date) -> pa.Table:
     return table.filter(pc.equal(table["week"], pa.scalar(monday, pa.date32())))
+
+
+def _open_risks(packets: pa.Table | None, monday: date) -> dict[str, Mapping[str, Any]]:
+    """Each account's open risk: one at most. A quiet one waits for its closing, and holds no task."""
+    if packets is None:
+        return {}
+    rows = _rows(packets, monday).to_pylist()
+    return {
+        row["account_id"]: row
+        for row in rows
+        if row["side"] == "risk" and row["state"] not in RISK_ENDED and not row["is_quiet"]
+    }
 
 
 def choose_playbook(
@@ -169,6 +189,7 @@ def _accounts_of_week(
     drivers: Mapping[str, Drivers],
     watermelons: pa.Table,
     movements: pa.Table,
+    risks: Mapping[str, Mapping[str, Any]],
     policy: PlaybookPolicy,
 ) -> list[_Account]:
     weak_inside = dict(zip(watermelons["account_id"].to_pylist(), watermelons["reasons"].to_pylist(), strict=True))
@@ -204,6 +225,7 @@ def _accounts_of_week(
                 is_watermelon=is_watermelon,
                 moved_from=moved.get(account_id),
                 playbook=choose_playbook(row, found.low_names, is_watermelon, policy),
+                risk=risks.get(account_id),
             )
         )
     return accounts
@@ -215,6 +237,8 @@ _GENERIC: dict[bool, tuple[str, ...]] = {True: ("weak inside",), False: ()}
 def _kind_and_subject(account: _Account) -> tuple[str, str]:
     """What an account's review task is about. A risk's task takes the place of its tier task."""
     tier = account.row["effective_tier"]
+    if account.risk is not None:
+        return "risk", f"risk/{account.risk['episode']}"
     if account.row["tier_reason"] == "decisive":
         return "risk", NOTICE
     if account.is_watermelon:
@@ -233,7 +257,9 @@ def _signals(week: Week, accounts: Sequence[_Account], policy: PlaybookPolicy) -
     for account in accounts:
         row = account.row
         kind, subject = _kind_and_subject(account)
-        if account.playbook is not None or kind in ("risk", "watermelon"):
+        if account.risk is not None:
+            signals.append(_risk_signal(account.risk, row, subject, end))
+        elif account.playbook is not None or kind in ("risk", "watermelon"):
             due_days = account.playbook.due_days if account.playbook else WITHOUT_PLAYBOOK_DUE_DAYS
             signals.append(
                 Signal(
@@ -260,6 +286,19 @@ def _signals(week: Week, accounts: Sequence[_Account], policy: PlaybookPolicy) -
                 )
             )
     return signals
+
+
+def _risk_signal(risk: Mapping[str, Any], row: Mapping[str, Any], subject: str, end: date) -> Signal:
+    """The task of an open risk: as urgent as its severity, due when the escalation path asks for a response."""
+    return Signal(
+        row["account_id"],
+        "risk",
+        subject,
+        risk["owner_email"] or row["owner_email"],
+        risk["respond_by"] or end + timedelta(days=WITHOUT_PLAYBOOK_DUE_DAYS),
+        RISK_PRIORITIES[risk["severity"]],
+        risk["queue_reason"] or "A risk is open",
+    )
 
 
 def _reason(account: _Account, kind: str) -> str:

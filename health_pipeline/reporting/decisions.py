@@ -15,7 +15,7 @@ URGENT = 2  # first and second priority
 # Who gives an account an owner; the plan names the approver of everything else.
 _OF_OWNERLESS = "customer_success_leader"
 _KIND_WORDS = {
-    "risk": "a notice not to renew",
+    "risk": "what to do about a risk",
     "tier": "what to do about a tier",
     "watermelon": "whether a green account is healthy",
     "ownerless": "who owns an account",
@@ -74,7 +74,7 @@ def _oldest(opened: object, data: ReleaseData) -> str:
 
 
 def urgent_table(data: ReleaseData, currency: str) -> Table:
-    """The tasks of first priority: notices not to renew, and accounts at risk that nobody owns."""
+    """The tasks of first priority: critical risks, notices not to renew, and accounts at risk that nobody owns."""
     rows = {row["account_id"]: row for row in data.health}
 
     def arr_of(task: Row) -> float:
@@ -112,6 +112,7 @@ def urgent_table(data: ReleaseData, currency: str) -> Table:
         cells,
         "review_tasks",
         "largest revenue first",
-        "No task of first priority is open: no notice not to renew, and every account at risk has an owner.",
+        "No task of first priority is open: no critical risk, no notice not to renew, and every account at risk has "
+        "an owner.",
         fold_after=8,
     )

@@ -46,7 +46,7 @@ class ReleaseData:
     week : the newest published week
     before : the published week before it; None where it is the first
     manifest : of the release
-    health, movements, changes, watermelons, plan, plan_accounts, capacity, freshness, themes, support
+    health, movements, changes, watermelons, plan, plan_accounts, capacity, freshness, themes, support, packets, queue
         Rows of the week.
     theme_features : (theme, feature_key, accounts, tickets_91d, arr_reporting, accounts_without_arr) of the week
     moved_measures : account_id to the main driver of its movement
@@ -55,6 +55,7 @@ class ReleaseData:
     usage_change_median : of all accounts, against the four weeks before; None where it is not measured
     records : (source kind, week) to records known then, of up to ten weeks
     versions : column to its values, of policy_version and code_version, this week and the week before
+    review_metrics : rows of review_metrics_weekly, all weeks in order
     trend : (week, effective_tier, accounts, arr_reporting) of up to 26 weeks
     tasks, models, unmatched : whole snapshots
     rows : rows of each table, all weeks
@@ -76,6 +77,9 @@ class ReleaseData:
     themes: list[Row]
     theme_features: list[Row]
     support: list[Row]
+    packets: list[Row]
+    queue: list[Row]
+    review_metrics: list[Row]
     moved_measures: dict[str, MovedMeasure]
     domains: list[Row]
     went_dark: dict[str, set[str]]
@@ -158,6 +162,9 @@ def read_release(release_folder: Path) -> ReleaseData:
             if "defect_theme_accounts_weekly" in there
             else [],
             support=sorted(of_week("support_load_weekly"), key=lambda row: row["load_rank"]),
+            packets=of_week("risk_packets"),
+            queue=of_week("exception_queue_weekly"),
+            review_metrics=_query(connection, "select * from review_metrics_weekly order by week, metric"),
             moved_measures=_moved_measures(connection, week, before),
             domains=_query(connection, _DOMAINS, [week]),
             went_dark=_went_dark(connection, week, before),

@@ -14,7 +14,14 @@ from markupsafe import Markup
 from health_pipeline.contract.clocks import Week
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.wording import TIER_WORDS, counted
-from health_pipeline.reporting import decisions, plan_sections, product_sections, sections, source_sections
+from health_pipeline.reporting import (
+    decisions,
+    plan_sections,
+    product_sections,
+    risk_sections,
+    sections,
+    source_sections,
+)
 from health_pipeline.reporting.accountability import accountability_sentence, accountability_table
 from health_pipeline.reporting.archive import write_archive
 from health_pipeline.reporting.causes import common_causes
@@ -112,6 +119,10 @@ def _content(
         "charts": _charts(data, currency),
         "decisions": decisions.decisions_table(data, currency),
         "urgent": decisions.urgent_table(data, currency),
+        "risk_missing": risk_sections.missing_sentence(data),
+        "risk_line": risk_sections.line_sentence(data),
+        "risk_queue": risk_sections.queue_table(data),
+        "risk_counts": risk_sections.counts_table(data),
         "causes": [(cause.tag, cause.sentence, len(cause.movements)) for cause in causes],
         "movement_summary": sections.movement_summary(data),
         "shared_drivers": sections.shared_drivers(data),

@@ -23,9 +23,11 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.planning.plan import plan_weeks
 from health_pipeline.policy.capacity import load_capacity
+from health_pipeline.policy.exception_queue import load_exception_queue
 from health_pipeline.policy.health_score import Measure, load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.reporting.weekly import write_weekly_report
+from health_pipeline.risk.queue import queue_packets
 from health_pipeline.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -155,6 +157,7 @@ class ReleaseBuilder:
         built = {
             name: pa.Table.from_pylist(rows, schema=mart_tables()[name].arrow_schema) for name, rows in tables.items()
         }
+        built["risk_packets"], built["exception_queue_weekly"] = self._risks(weeks[-1], current)
         plan = plan_weeks(
             built["account_health_weekly"],
             built["score_contributions_weekly"],
@@ -165,6 +168,7 @@ class ReleaseBuilder:
             load_capacity(None),
             empty_table("action_plan_weekly"),
             empty_table("review_tasks"),
+            built["risk_packets"],
         )
         built["action_plan_weekly"] = plan.action_plan
         built["action_plan_accounts_weekly"] = plan.action_plan_accounts
@@ -173,6 +177,55 @@ class ReleaseBuilder:
         for name, rows in self._tickets(weeks[-1], built["account_health_weekly"]).items():
             built[name] = pa.Table.from_pylist(rows, schema=mart_tables()[name].arrow_schema)
         return built
+
+    def _risks(self, week: Week, current: dict[str, dict[str, Any]]) -> tuple[pa.Table, pa.Table]:
+        """A risk for every third account, queued by the built-in policy."""
+        kinds = [
+            ("value_outcome", "critical"), ("support", "high"), ("engagement_silence", "medium"), ("adoption", "low"),
+            ("sentiment", None),
+        ]  # fmt: skip
+        clock = {"as_of_at": week.as_of_at.replace(tzinfo=None), "known_at": week.known_at(6).replace(tzinfo=None)}
+        packets = []
+        for place, (account_id, row) in enumerate(list(current.items())[::3]):
+            category, severity = kinds[place % len(kinds)]
+            packets.append(
+                {
+                    "packet_id": f"packet-{account_id}",
+                    "account_id": account_id,
+                    "week": week.monday,
+                    **clock,
+                    "side": "risk",
+                    "episode": 1,
+                    "opened_week": week.shift(-(place % 4)).monday,
+                    "last_fired_week": week.monday,
+                    "is_quiet": False,
+                    "category": category,
+                    "severity": severity,
+                    "severity_status": "suggested",
+                    "state": "detected",
+                    "value_at_risk": row["arr_reporting"],
+                    "currency": "USD",
+                    "owner_email": row["owner_email"],
+                    "likelihood": 3,
+                    "has_only_absence": category == "engagement_silence",
+                    "supporting_evidence": 1,
+                    "missing_domains": "usage,sentiment" if place % 7 == 0 else None,
+                    "respond_by": week.as_of_at.date() + timedelta(days=3),
+                }
+            )
+        features = [
+            {"account_id": account_id, "week": week.monday, "owner_email": row["owner_email"], **clock}
+            for account_id, row in current.items()
+        ]
+        schemas = mart_tables()
+        queued = queue_packets(
+            pa.Table.from_pylist(packets, schema=schemas["risk_packets"].arrow_schema),
+            empty_table("watermelon_accounts_weekly"),
+            pa.Table.from_pylist(features, schema=schemas["account_features_weekly"].arrow_schema),
+            load_exception_queue(None).model,
+            load_capacity(None).model,
+        )
+        return queued.packets, queued.queue
 
     def _account(self, number: int, random: np.random.Generator) -> dict[str, Any]:
         name = self.names.get(number)
