@@ -15,7 +15,14 @@ import duckdb
 from benchmarks.dbt_times import busy_seconds, read_nodes
 from benchmarks.sampling import ProcessRun, run_sampled
 from health_pipeline.contract.clocks import Week
-from health_pipeline.mart.dbt import DBT_PROJECT, dbt_environment, dbt_vars, run_dbt, write_landing_manifest
+from health_pipeline.mart.dbt import (
+    DBT_PROJECT,
+    dbt_environment,
+    dbt_vars,
+    run_dbt,
+    weeks_apart,
+    write_landing_manifest,
+)
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.settings import REPOSITORY, Settings
 from health_pipeline.sources.landing import Landing
@@ -142,11 +149,12 @@ class UsageComparison:
         """Build the usage models anew from every landed file, one model at a time, and write what came out."""
         with duckdb.connect(str(self.copy.warehouse)) as connection:
             connection.execute("delete from landing.integrated_load")
+        variables, weeks = weeks_apart(self.variables)
         command = [
             sys.executable, "-c", "from dbt.cli.main import cli; cli()", "run", "--threads", "1",
-            "--select", *MODELS, "--vars", json.dumps(self.variables),
+            "--select", *MODELS, "--vars", json.dumps(variables),
         ]  # fmt: skip
-        run = self._run(command, {**os.environ, **dbt_environment(self.copy)}, DBT_PROJECT)
+        run = self._run(command, {**os.environ, **dbt_environment(self.copy), **weeks}, DBT_PROJECT)
         nodes = [
             node for node in read_nodes(Path(dbt_environment(self.copy)["DBT_TARGET_PATH"])) if node.name in MODELS
         ]

@@ -29,6 +29,7 @@ from health_pipeline.mart.dbt import (
     ensure_manifest,
     failure_sentence,
     record_build,
+    weeks_apart,
     write_landing_manifest,
 )
 from health_pipeline.mart.warehouse import intermediate_rows, read_mart
@@ -108,8 +109,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         weeks = weeks_of(context)
         company = load_company(settings.policy).model
         write_landing_manifest(settings, Landing(settings.landing, settings.quarantine).manifest())
-        variables = json.dumps(dbt_vars(settings, company, weeks))
-        environment = dbt_environment(settings)
+        variables, run_weeks = weeks_apart(dbt_vars(settings, company, weeks))
+        environment = {**dbt_environment(settings), **run_weeks}
         dbt = DbtCliResource(
             project_dir=str(DBT_PROJECT),
             profiles_dir=str(DBT_PROJECT),
@@ -121,7 +122,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         wait_until_free(settings.warehouse, settings.run_lock_wait_seconds)
         with _environment(environment):
             invocation = dbt.cli(
-                [*build_args(), "--vars", variables],
+                [*build_args(), "--vars", json.dumps(variables)],
                 context=context,
                 raise_on_error=False,
                 target_path=Path(environment["DBT_TARGET_PATH"]),

@@ -29,6 +29,8 @@ from health_pipeline.text.version import rule_version
 DBT_PROJECT = REPOSITORY / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 IDENTITY_TABLES = ("identity_account", "identity_link", "identity_suggestion")
+# The run's weeks among the variables, and the environment variables that say them to dbt.
+WEEK_VARIABLES = {"first_week": "HEALTH_FIRST_WEEK", "last_week": "HEALTH_LAST_WEEK"}
 # What the history models are made of: a change of these, or of the cutoff, makes history anew from the landing.
 HISTORY_SOURCES = ("macros", "models/staging", "models/intermediate/history")
 
@@ -144,6 +146,16 @@ def dbt_vars(settings: Settings, company: CompanyPolicy, weeks: Sequence[Week]) 
     }
 
 
+def weeks_apart(variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The variables without the run's weeks, and the weeks as environment variables.
+
+    dbt parses the whole project anew whenever `--vars` differ from the run before; of a changed environment variable
+    only the models that read it.
+    """
+    lasting = {name: value for name, value in variables.items() if name not in WEEK_VARIABLES}
+    return lasting, {told: str(variables[name]) for name, told in WEEK_VARIABLES.items() if name in variables}
+
+
 def policy_vars(company: CompanyPolicy) -> dict[str, Any]:
     """The part of the variables that comes from the company's policy alone."""
     return {
@@ -215,12 +227,13 @@ def run_dbt(settings: Settings, args: Sequence[str], variables: Mapping[str, Any
     DbtError
         If a node failed or dbt did not start; one sentence.
     """
-    environment = {**os.environ, **dbt_environment(settings)}
+    lasting, weeks = weeks_apart(variables)
+    environment = {**os.environ, **dbt_environment(settings), **weeks}
     target = Path(environment["DBT_TARGET_PATH"])
     results = target / "run_results.json"
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
-    command = [*_dbt(), *args, "--target", settings.target, "--vars", json.dumps(dict(variables))]
+    command = [*_dbt(), *args, "--target", settings.target, "--vars", json.dumps(lasting)]
     process = subprocess.run(
         command, cwd=DBT_PROJECT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
     )

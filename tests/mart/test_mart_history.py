@@ -47,13 +47,13 @@ def record(account: str, **columns) -> dict:
     }
 
 
-def event(name: str, account: str | None, at: datetime, user: str = "ann") -> dict:
+def event(name: str, account: str | None, at: datetime, user: str = "ann", feature: str = "reports") -> dict:
     return {
         "event_id": name,
         "event_name": "opened",
         "group_id": account,
         "user_id": user,
-        "feature_key": "reports",
+        "feature_key": feature,
         "occurred_at": at,
         "received_at": at,
     }
@@ -138,6 +138,7 @@ def write_company(company) -> None:
             "usage_event": [
                 event("e1", "alpha", datetime(2026, 1, 6, 12)),
                 event("e2", "alpha", datetime(2026, 1, 13)),
+                event("first", "gamma", datetime(2026, 1, 13), feature="exports"),
             ],
             "usage_daily": [
                 {"source_account_id": "alpha", "usage_date": date(2026, 1, 13), "active_users": 50, "events": 900},
@@ -161,7 +162,17 @@ def write_company(company) -> None:
         complete=["billing_subscription"],
     )
     company.load("crm", L3, {"source_account": [record("alpha", name="Alpha Group"), record("beta"), record("delta")]})
-    company.load("usage", L3, {"usage_event": [event("late", "alpha", datetime(2026, 1, 8), user="bob")]})
+    company.load(
+        "usage",
+        L3,
+        {
+            "usage_event": [
+                event("late", "alpha", datetime(2026, 1, 8), user="bob"),
+                event("earlier", "gamma", datetime(2026, 1, 7), feature="exports"),
+                event("again", "gamma", datetime(2026, 1, 20), feature="exports"),
+            ]
+        },
+    )
 
 
 def loads_through(company, moment: datetime) -> int:
@@ -237,6 +248,13 @@ def test_a_late_event_counts_from_the_week_it_was_known(at_once):
     days = [at_once.row("alpha", week)["active_days_28d"] for week in WEEKS]
     users = [at_once.row("alpha", week)["active_users_28d"] for week in WEEKS]
     assert (days, users) == ([1, 2, 3], [1, 1, 2])
+
+
+def test_a_late_event_moves_a_first_use_back_from_the_week_it_counts_for(at_once):
+    assert at_once.query(
+        "select counts_from_week, first_used_week from intermediate.int_usage_feature_starts "
+        "where source_account_id = 'gamma' order by counts_from_week"
+    ) == [(W2.monday, W2.monday), (W3.monday, W1.monday)]
 
 
 def test_an_event_delivered_twice_counts_once_and_events_win_over_the_roll_up(at_once):

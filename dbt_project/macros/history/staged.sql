@@ -35,8 +35,3 @@ inner join {{ loads }} as loads
         {{ first }}.{{ column }} = {{ second }}.{{ column }}{{ ' and ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
-
-{# Only rows that the pending loads brought. #}
-{% macro of_pending_loads(loads) -%}
-    load_id in (select pending.load_id from {{ loads }} as pending where pending.is_pending)
-{%- endmacro %}

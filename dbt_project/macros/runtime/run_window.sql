@@ -1,11 +1,28 @@
 {# Rows made of the run's variables: its weeks, the policy's rates, the kinds of source. #}
 
+{#
+  The run's first and last week. A run says them in its environment: were they among --vars, each new week would make dbt parse the
+  whole project again. Where it says nothing (dbt parse, unit tests, dbt by hand) the variables hold.
+#}
+{% macro run_first_week() %}
+    {{ return(env_var('HEALTH_FIRST_WEEK', '') or var('first_week')) }}
+{% endmacro %}
+
+{% macro run_last_week() %}
+    {{ return(env_var('HEALTH_LAST_WEEK', '') or var('last_week')) }}
+{% endmacro %}
+
+{# A day of the run as a literal, some days from its first or last week. #}
+{% macro run_date(week, days=0) -%}
+    cast('{{ (modules.datetime.datetime.strptime(week, '%Y-%m-%d') + modules.datetime.timedelta(days=days)).strftime('%Y-%m-%d') }}' as date)
+{%- endmacro %}
+
 {% macro run_weeks() %}
-    {%- set first = modules.datetime.datetime.strptime(var('first_week'), '%Y-%m-%d') -%}
-    {%- set last = modules.datetime.datetime.strptime(var('last_week'), '%Y-%m-%d') -%}
+    {%- set first = modules.datetime.datetime.strptime(run_first_week(), '%Y-%m-%d') -%}
+    {%- set last = modules.datetime.datetime.strptime(run_last_week(), '%Y-%m-%d') -%}
     {%- if first.weekday() != 0 or last.weekday() != 0 or first > last -%}
         {{ exceptions.raise_compiler_error(
-            'first_week ' ~ var('first_week') ~ ' and last_week ' ~ var('last_week') ~ ' must be Mondays in order'
+            'first_week ' ~ run_first_week() ~ ' and last_week ' ~ run_last_week() ~ ' must be Mondays in order'
         ) }}
     {%- endif -%}
     {%- for n in range(((last - first).days // 7) + 1) -%}

@@ -13,4 +13,4 @@ select
     links.decided_by
 from {{ ref('int_week_spine') }} as newest
 inner join {{ source('landing', 'identity_link') }} as links on links.valid_from <= newest.known_at
-where newest.week = cast('{{ var("last_week") }}' as date)
+where newest.week = cast('{{ run_last_week() }}' as date)

@@ -5,7 +5,7 @@ with newest as (
         week,
         known_at
     from {{ ref('int_week_spine') }}
-    where week = cast('{{ var("last_week") }}' as date)
+    where week = cast('{{ run_last_week() }}' as date)
 
 ),
 

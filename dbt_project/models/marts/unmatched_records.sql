@@ -14,7 +14,7 @@ with newest as (
         as_of_at,
         known_at
     from {{ ref('int_week_spine') }}
-    where week = cast('{{ var("last_week") }}' as date)
+    where week = cast('{{ run_last_week() }}' as date)
 
 ),
 
@@ -50,16 +50,15 @@ hanging as (
     union all
     {% endfor -%}
     select
-        days.source_kind,
-        days.source_system,
-        days.source_instance,
-        coalesce(days.source_account_id, '') as source_account_id,
-        cast(sum(days.events) as bigint) as records,
-        min(days.last_occurred_at) as first_seen_at
+        uses.source_kind,
+        uses.source_system,
+        uses.source_instance,
+        coalesce(uses.source_account_id, '') as source_account_id,
+        cast(sum(uses.events) as bigint) as records,
+        min(uses.first_day_at) as first_seen_at
     from newest
-    inner join {{ ref('int_usage_days') }} as days on days.counts_from_week <= newest.week
-    where not days.is_roll_up
-    group by days.source_kind, days.source_system, days.source_instance, coalesce(days.source_account_id, '')
+    inner join {{ ref('int_usage_account_weeks') }} as uses on uses.counts_from_week <= newest.week
+    group by uses.source_kind, uses.source_system, uses.source_instance, coalesce(uses.source_account_id, '')
 
 ),
 

@@ -7,7 +7,7 @@ with rows_of_model as (
         week,
         count(*) as model_rows
     from {{ model }}
-    where week >= cast('{{ var("first_week") }}' as date) and week <= cast('{{ var("last_week") }}' as date)
+    where week in (select weeks.week from {{ ref('int_week_spine') }} as weeks)
     group by account_id, week
 
 )

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'payment_id']) }}
-{{ event_facts('billing_payment', ref('stg_billing_payment')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('billing_payment', ref('stg_billing_payment'), source('landing', 'source_load')) }}

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'note_id']) }}
-{{ event_facts('cs_note', ref('stg_cs_note')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('cs_note', ref('stg_cs_note'), source('landing', 'source_load')) }}

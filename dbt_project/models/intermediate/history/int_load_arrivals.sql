@@ -1,4 +1,4 @@
-{{ config(unique_key=['load_id']) }}
+{{ config(incremental_strategy='overwrite_loads') }}
 {%- set tables = {
     'source_account': ref('stg_source_account'),
     'crm_contact': ref('stg_crm_contact'),

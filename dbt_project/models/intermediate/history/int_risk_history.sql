@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'risk_id', 'changed_at', 'field']) }}
-{{ event_facts('risk_history', ref('stg_risk_history')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('risk_history', ref('stg_risk_history'), source('landing', 'source_load')) }}

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'message_id']) }}
-{{ event_facts('support_message', ref('stg_support_message')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('support_message', ref('stg_support_message'), source('landing', 'source_load')) }}

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'response_id']) }}
-{{ event_facts('survey_response', ref('stg_survey_response')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('survey_response', ref('stg_survey_response'), source('landing', 'source_load')) }}

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'treatment_id']) }}
-{{ event_facts('treatment', ref('stg_treatment')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('treatment', ref('stg_treatment'), source('landing', 'source_load')) }}

@@ -1,2 +1,2 @@
-{{ config(unique_key=['source_kind', 'source_system', 'source_instance', 'source_account_id', 'usage_date']) }}
-{{ event_facts('usage_daily', ref('stg_usage_daily')) }}
+{{ config(incremental_strategy='overwrite_loads') }}
+{{ event_facts('usage_daily', ref('stg_usage_daily'), source('landing', 'source_load')) }}

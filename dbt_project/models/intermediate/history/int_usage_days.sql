@@ -1,4 +1,4 @@
-{{ config(unique_key=['load_id']) }}
+{{ config(incremental_strategy='overwrite_loads') }}
 with events as (
 
     select

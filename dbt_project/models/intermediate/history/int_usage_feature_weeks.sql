@@ -1,2 +1,2 @@
-{{ config(unique_key=['load_id']) }}
+{{ config(incremental_strategy='overwrite_loads') }}
 {{ usage_weeks('coalesce(feature_key, event_name)', 'feature_key') }}

@@ -21,21 +21,6 @@ invoices as (
 
 ),
 
-newest_uses as (
-
-    select
-        source_kind,
-        source_system,
-        source_instance,
-        source_account_id,
-        counts_from_week,
-        max(last_occurred_at) as last_occurred_at
-    from {{ ref('int_usage_days') }}
-    where events > 0
-    group by source_kind, source_system, source_instance, source_account_id, counts_from_week
-
-),
-
 uses as (
 
     select
@@ -44,7 +29,7 @@ uses as (
         links.account_id,
         newest_uses.last_occurred_at
     from other_weeks as weeks
-    inner join newest_uses on newest_uses.counts_from_week <= weeks.week
+    inner join {{ ref('int_usage_account_weeks') }} as newest_uses on newest_uses.counts_from_week <= weeks.week
     inner join {{ ref('int_account_links_weekly') }} as links
         on
             weeks.week = links.week

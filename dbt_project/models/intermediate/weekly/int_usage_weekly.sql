@@ -1,6 +1,9 @@
 {%- set spine = ref('int_account_week_spine') -%}
-{%- set weeks = ref('int_week_spine') -%}
 {%- set links = ref('int_account_links_weekly') -%}
+{#- Literals, not a join: the engine skips what lies before the first of the windows. -#}
+{%- set last_week = run_date(run_last_week()) -%}
+{%- set first_week_in_28d = run_date(run_first_week(), -21) -%}
+{%- set first_week_in_56d = run_date(run_first_week(), -49) -%}
 -- Windows of whole weeks end at a Monday 00:00 UTC, so that days and weeks of use can be counted instead of single events.
 -- Each is put into the weeks it counts for by an offset: a join on a range of weeks would compare everything with everything.
 with offsets as (
@@ -9,16 +12,6 @@ with offsets as (
     select {{ weeks_later }} as weeks_later
     {{ 'union all' if not loop.last }}
     {% endfor %}
-
-),
-
-run as (
-
-    select
-        {{ plus_days_as_date('min(week)', -21) }} as first_week_in_28d,
-        {{ plus_days_as_date('min(week)', -49) }} as first_week_in_56d,
-        max(week) as last_week
-    from {{ weeks }}
 
 ),
 
@@ -33,7 +26,6 @@ user_weeks as (
         uses.user_key,
         uses.usage_week
     from {{ ref('int_usage_user_weeks') }} as uses
-    inner join run on uses.usage_week >= run.first_week_in_28d and uses.usage_week <= run.last_week
     inner join offsets on offsets.weeks_later < 4
     inner join {{ links }} as links
         on
@@ -42,7 +34,7 @@ user_weeks as (
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
-    where uses.counts_from_week <= links.week
+    where uses.usage_week >= {{ first_week_in_28d }} and uses.usage_week <= {{ last_week }} and uses.counts_from_week <= links.week
 
 ),
 
@@ -80,7 +72,6 @@ feature_weeks as (
         links.account_id,
         uses.feature_key
     from {{ ref('int_usage_feature_weeks') }} as uses
-    inner join run on uses.usage_week >= run.first_week_in_28d and uses.usage_week <= run.last_week
     inner join offsets on offsets.weeks_later < 4
     inner join {{ links }} as links
         on
@@ -89,47 +80,18 @@ feature_weeks as (
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
-    where uses.counts_from_week <= links.week
-
-),
-
-feature_starts as (
-
-    select
-        source_kind,
-        source_system,
-        source_instance,
-        source_account_id,
-        feature_key,
-        counts_from_week,
-        min(usage_week) as first_used_week
-    from {{ ref('int_usage_feature_weeks') }}
-    group by source_kind, source_system, source_instance, source_account_id, feature_key, counts_from_week
-
-),
-
-earliest_known as (
-
-    select
-        *,
-        min(first_used_week) over (
-            partition by source_kind, source_system, source_instance, source_account_id, feature_key
-            order by counts_from_week nulls last
-            rows between unbounded preceding and 1 preceding
-        ) as known_before
-    from feature_starts
+    where uses.usage_week >= {{ first_week_in_28d }} and uses.usage_week <= {{ last_week }} and uses.counts_from_week <= links.week
 
 ),
 
 first_uses as (
 
-    -- a late event may move the first use back: from the week it counts for, never before
     select
         links.week,
         links.account_id,
         uses.feature_key,
         min(uses.first_used_week) as first_used_week
-    from earliest_known as uses
+    from {{ ref('int_usage_feature_starts') }} as uses
     inner join {{ links }} as links
         on
             uses.counts_from_week <= links.week
@@ -137,7 +99,6 @@ first_uses as (
             and uses.source_system = links.source_system
             and uses.source_instance = links.source_instance
             and uses.source_account_id = links.source_account_id
-    where uses.known_before is null or uses.first_used_week < uses.known_before
     group by links.week, links.account_id, uses.feature_key
 
 ),
@@ -171,7 +132,6 @@ day_parts as (
         max(days.active_users) as active_users,
         max(days.features_used) as features_used
     from {{ ref('int_usage_days') }} as days
-    inner join run on days.usage_date >= run.first_week_in_56d
     cross join offsets
     inner join {{ links }} as links
         on
@@ -180,7 +140,7 @@ day_parts as (
             and days.source_system = links.source_system
             and days.source_instance = links.source_instance
             and days.source_account_id = links.source_account_id
-    where days.counts_from_week <= links.week
+    where days.usage_date >= {{ first_week_in_56d }} and days.counts_from_week <= links.week
     group by links.week, links.account_id, days.usage_date, days.is_roll_up
 
 ),
@@ -207,28 +167,13 @@ days as (
 
 ),
 
-newest_uses as (
-
-    select
-        source_kind,
-        source_system,
-        source_instance,
-        source_account_id,
-        counts_from_week,
-        max(last_occurred_at) as last_occurred_at
-    from {{ ref('int_usage_days') }}
-    where events > 0
-    group by source_kind, source_system, source_instance, source_account_id, counts_from_week
-
-),
-
 last_uses as (
 
     select
         links.week,
         links.account_id,
         max(uses.last_occurred_at) as last_occurred_at
-    from newest_uses as uses
+    from {{ ref('int_usage_account_weeks') }} as uses
     inner join {{ links }} as links
         on
             uses.counts_from_week <= links.week
