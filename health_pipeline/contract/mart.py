@@ -42,7 +42,10 @@ class MartColumn:
 
 @dataclass(frozen=True)
 class MartTable:
-    """One published table: grain, key, partition, columns in order, and the room that builds it."""
+    """One published table: grain, key, partition, columns in order, and the room that builds it.
+
+    `stored_by` are the columns by which a slice's rows lie in the published DuckDB file; empty: by the key.
+    """
 
     name: str
     grain: str
@@ -50,6 +53,13 @@ class MartTable:
     key: tuple[str, ...]
     room: str
     columns: tuple[MartColumn, ...]
+    stored_by: tuple[str, ...] = ()
+
+    @property
+    def storage_order(self) -> tuple[str, ...]:
+        """How the rows of the published DuckDB file lie: slice by slice, then by `stored_by`, then by the key."""
+        slices = () if self.partition == "none" else (self.partition,)
+        return tuple(dict.fromkeys((*slices, *self.stored_by, *self.key)))
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -94,10 +104,11 @@ def mart_tables() -> dict[str, MartTable]:
         columns += [MartColumn(column, kind, description) for column, (kind, description) in extra.items()]
         if entry["partition"] not in get_args(Partition):
             raise ValueError(f"mart contract: {name} has partition {entry['partition']!r}")
-        if missing := set(entry["key"]) - {column.name for column in columns}:
-            raise ValueError(f"mart contract: {name} has no key column {sorted(missing)}")
+        stored_by = tuple(entry.get("stored_by", ()))
+        if missing := {*entry["key"], *stored_by} - {column.name for column in columns}:
+            raise ValueError(f"mart contract: {name} has no key or stored_by column {sorted(missing)}")
         tables[name] = MartTable(
-            name, entry["grain"], entry["partition"], tuple(entry["key"]), entry["room"], tuple(columns)
+            name, entry["grain"], entry["partition"], tuple(entry["key"]), entry["room"], tuple(columns), stored_by
         )
     return tables
 

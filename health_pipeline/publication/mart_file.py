@@ -122,7 +122,7 @@ def put_slice(
     connection.register("given_rows", rows)
     connection.execute(
         f'insert into "{table.name}" by name select *, ?::timestamp as published_at from given_rows '
-        f"order by {_key(table)}",
+        f"order by {_columns(table.storage_order)}",
         [at],
     )
     connection.unregister("given_rows")
@@ -132,7 +132,7 @@ def put_snapshot(connection: duckdb.DuckDBPyConnection, table: MartTable, rows: 
     """Replace a table as a whole."""
     connection.execute(f'delete from "{table.name}"')
     connection.register("given_rows", rows)
-    connection.execute(f'insert into "{table.name}" by name select * from given_rows order by {_key(table)}')
+    connection.execute(f'insert into "{table.name}" by name select * from given_rows order by {_columns(table.key)}')
     connection.unregister("given_rows")
 
 
@@ -143,8 +143,8 @@ def read_rows(
     columns = ", ".join(f'"{name}"' for name in table.column_names)
     query = f'select {columns} from "{table.name}"'
     if slices is None:
-        return connection.execute(f"{query} order by {_key(table)}").to_arrow_table()
-    query += f' where "{slice_column(table)}" in (select unnest(?::date[])) order by {_key(table)}'
+        return connection.execute(f"{query} order by {_columns(table.key)}").to_arrow_table()
+    query += f' where "{slice_column(table)}" in (select unnest(?::date[])) order by {_columns(table.key)}'
     return connection.execute(query, [list(slices)]).to_arrow_table()
 
 
@@ -167,5 +167,5 @@ def built_content_hash(table: MartTable, rows: pa.Table, columns: Iterable[str] 
     return content_hash(rows.select(names))
 
 
-def _key(table: MartTable) -> str:
-    return ", ".join(f'"{column}"' for column in table.key)
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

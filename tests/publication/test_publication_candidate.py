@@ -47,6 +47,28 @@ def publish_quarter(settings: Settings, tables: dict[str, pa.Table], quarter: Qu
     publish(settings, built, passing_verdict(built, {}), datetime(2026, 10, 8))
 
 
+def test_rows_lie_slice_by_slice_and_as_the_contract_says(settings: Settings) -> None:
+    weeks = weeks_from(0, 2)
+    tables = build_tables(weeks)
+    number = pa.array(range(tables["score_contributions_weekly"].num_rows), pa.float64())
+    shuffled = pc.divide(pc.bit_wise_xor(number.cast(pa.int64()), 5).cast(pa.float64()), 7.0)
+    given = tables["score_contributions_weekly"]
+    for column in ("curve_value", "weight"):
+        given = given.set_column(given.column_names.index(column), column, shuffled)
+    built = build(settings, weeks, {**tables, "score_contributions_weekly": given})
+    assert isinstance(built, Candidate)
+    order = ["week", "measure", "nominal_weight", "weight", "curve_value", "account_id"]
+    assert mart_tables()["score_contributions_weekly"].storage_order == tuple(order)
+    stored = query(built.file, f"select {', '.join(order)} from score_contributions_weekly order by rowid")
+    assert stored == sorted(stored) and len(stored) == given.num_rows > 4
+    features = query(built.file, "select week, account_id from account_features_weekly order by rowid")
+    assert features == sorted(features)
+    # Parquet stays by the key
+    path = built.folder / "parquet" / "score_contributions_weekly" / f"{weeks[0]}.parquet"
+    keys = [tuple(row.values()) for row in pq.read_table(path, columns=["account_id", "measure"]).to_pylist()]
+    assert keys == sorted(keys)
+
+
 def test_first_candidate_holds_every_table_typed_by_contract(settings: Settings) -> None:
     built = build(settings, weeks_from(0, 1), build_tables(weeks_from(0, 1)))
     assert isinstance(built, Candidate)
