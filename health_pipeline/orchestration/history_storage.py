@@ -5,6 +5,9 @@ into the file, and each commit waits for the disk: seen, 61 of the 110 seconds o
 commit does not wait, and a connection kept open per file leaves the log alone. A power failure may lose the last
 moments of the run *history*; it can't damage it, and nothing else lives there: the ledger keeps its own, stricter
 setting.
+
+For each of them it also makes a SQLAlchemy engine, which compiles every statement anew: seen, 5 of 15 ms of CPU per
+event. Here a file has one engine as long as the process runs; connections are opened and closed as before.
 """
 
 from __future__ import annotations
@@ -13,18 +16,28 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 _kept_open: dict[str, sqlite3.Connection] = {}
 _homes: set[str] = set()
+_engines: dict[str, Engine] = {}
 
 
 def ease_history_writes(dagster_home: Path) -> None:
-    """Apply the two settings to every SQLite file under that folder, from now on and in this process."""
+    """Apply the settings to every SQLite file under that folder, from now on and in this process."""
     if not _homes:
         event.listen(Engine, "connect", _ease)
+        # Dagster has no setting for it.
+        vars(sqlite_event_log)["create_engine"] = _engine_of
     _homes.add(str(dagster_home))
+
+
+def _engine_of(url: str, **arguments: Any) -> Engine:
+    if url not in _engines:
+        _engines[url] = create_engine(url, **arguments)
+    return _engines[url]
 
 
 def _ease(connection: Any, _: object) -> None:

@@ -1,0 +1,50 @@
+"""Dagster's history is written through one engine per file, and holds what it held before."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import dagster as dg
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+
+from health_pipeline.orchestration import history_storage
+from health_pipeline.orchestration.home import dagster_instance
+from health_pipeline.settings import Settings
+
+
+@dg.multi_asset(specs=[dg.AssetSpec(f"part_{number}") for number in range(5)])
+def parts():
+    for number in range(5):
+        yield dg.MaterializeResult(asset_key=f"part_{number}", metadata={"number": number})
+
+
+def test_a_run_makes_one_engine_per_file_and_its_events_are_all_kept(tmp_path, monkeypatch):
+    made: list[str] = []
+
+    def counted(url: str, **arguments):
+        made.append(url)
+        return real(url, **arguments)
+
+    real = history_storage.create_engine
+    monkeypatch.setattr(history_storage, "create_engine", counted)
+    settings = Settings(home=tmp_path / "home")
+    job = dg.Definitions(assets=[parts], jobs=[dg.define_asset_job("all_parts")]).resolve_job_def("all_parts")
+    with dagster_instance(settings) as instance:
+        assert sqlite_event_log.create_engine is history_storage._engine_of
+        result = job.execute_in_process(instance=instance)
+    events = result.all_events
+    assert len(events) > 10
+    assert len(made) == len(set(made)) <= 3
+    run_file = settings.dagster_home / "history" / "runs" / f"{result.run_id}.db"
+    assert str(run_file) in "".join(made)
+    with sqlite3.connect(run_file) as connection:
+        kept = connection.execute("select count(*) from event_logs where dagster_event_type is not null").fetchone()[0]
+    assert kept >= len(events)
+    with dagster_instance(settings) as instance:
+        numbers = [
+            instance.get_latest_materialization_event(dg.AssetKey(f"part_{number}")).asset_materialization.metadata[
+                "number"
+            ]
+            for number in range(5)
+        ]
+    assert [one.value for one in numbers] == [0, 1, 2, 3, 4]
