@@ -30,7 +30,8 @@ from health_pipeline.sources.landing import Landing
 # Everything from landed events to the features; account, week, links and seats are given to all three.
 MODELS = (
     "stg_usage_event", "stg_usage_daily", "int_usage_event", "int_usage_daily", "int_usage_days",
-    "int_usage_user_weeks", "int_usage_feature_weeks", "int_usage_weekly",
+    "int_usage_user_weeks", "int_usage_feature_weeks", "int_usage_account_weeks", "int_usage_feature_starts",
+    "int_usage_weekly",
 )  # fmt: skip
 COUNTS = ("active_users_28d", "active_days_28d", "feature_breadth_28d", "features_first_used_28d",
           "days_since_last_activity", "usage_newest_fact_age_days")  # fmt: skip

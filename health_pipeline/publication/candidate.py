@@ -29,7 +29,7 @@ from health_pipeline.publication.mart_file import (
     derive_current_health,
     fit_to_contract,
     opened,
-    put_slice,
+    put_slices,
     put_snapshot,
     read_rows,
     rows_of,
@@ -323,7 +323,7 @@ def _fill(
             if name in manifest["replaced_snapshots"]:
                 put_snapshot(connection, table, given)
         elif written := plans[table.partition].written:
-            put_slice(connection, table, rows_of(table, given, written), written, moment)
+            put_slices(connection, table, given, written, moment)
     published = [date.fromisoformat(day) for day in manifest["published_weeks"]]
     if replaced := plans["week"].replaced:
         newest_in_run = date.fromisoformat(max(manifest["run_weeks"]))
@@ -366,9 +366,8 @@ def _write_parquet(
         # A table that was not given has its new slices empty, and keeps the ones it has.
         written = plan.written if name in given else plan.new
         slices[name] = dict(old_slices.get(name, {}))
-        rows = read_rows(connection, table, written) if written else table.arrow_schema.empty_table()
         for day in written:
-            part = rows_of(table, rows, [day])
+            part = read_rows(connection, table, [day])
             # Of what was handed in, not of what was stored: the gate finds it if the two differ.
             handed_in = rows_of(table, given[name], [day]) if name in given else part
             slices[name][day.isoformat()] = built_content_hash(table, handed_in)

@@ -30,7 +30,12 @@ told as (
         kept.first_used_week,
         kept.first_used_week as kept_week
     from {{ this }} as kept
-    where exists (select 1 from fresh where {{ same_key('fresh', 'kept', key) }})
+    where
+        exists (
+            select 1
+            from fresh
+            where {{ same_key('fresh', 'kept', key) }}
+        )
     {%- endif %}
 
 ),
