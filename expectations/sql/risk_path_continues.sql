@@ -16,6 +16,8 @@ select before.packet_id, before.next_week as week
 from before
 left join risk_packets as packets on packets.packet_id = before.packet_id and packets.week = before.next_week
 where (packets.packet_id is null or packets.state <> 'closed')
+    -- packets may be withheld, then all of them
+    and before.next_week in (select week from risk_packets)
     and (
         packets.packet_id is null
         or packets.opened_week <> before.opened_week

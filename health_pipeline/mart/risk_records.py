@@ -30,6 +30,9 @@ RECORD_COLUMNS = (
     "available_at",
     "as_of_at",
     "known_at",
+    "text_field",
+    "span_start",
+    "span_end",
 )
 
 

@@ -12,25 +12,11 @@ from health_pipeline.policy.documents import Document, PolicyModel, load_documen
 from health_pipeline.policy.features import Operator, feature, nearest
 from health_pipeline.policy.playbooks import predictions
 from health_pipeline.policy.record_sets import RECORD_SETS
+from health_pipeline.policy.risk_phrases import PhraseCategory as Category
 
-RiskCategory = Literal[
-    "onboarding",
-    "adoption",
-    "value_outcome",
-    "support",
-    "product_quality",
-    "sentiment",
-    "engagement_silence",
-    "sponsor_stakeholder",
-    "commercial_payment",
-    "competitive",
-    "corporate_change",
-    "delivery",
-    "renewal_posture",
-]
+# Thirteen of risk, and expansion on the other side.
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 EXPANSION = "expansion"
-Category = Literal[RiskCategory, "expansion"]
-CATEGORIES: tuple[Category, ...] = (*get_args(RiskCategory), "expansion")
 Contribution = Literal["low", "medium", "high", "critical"]
 Explanation = Literal["season", "migration", "automation", "late_data"]
 Identifier = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
@@ -185,6 +171,12 @@ class RiskSignalPolicy(PolicyModel):
                 raise ValueError(
                     f"signal {signal.id} looks for {', '.join(missing)}, which benign_explanations does not describe"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _every_category_has_a_signal(self) -> RiskSignalPolicy:
+        if missing := [name for name in CATEGORIES if name not in {signal.category for signal in self.signals}]:
+            raise ValueError(f"no signal of the category {', '.join(missing)}; each category needs one at least")
         return self
 
 

@@ -1,29 +1,41 @@
-"""Dagster assets of the risk room: the risks of the run's weeks, the evidence behind them, the exception queue."""
+"""Dagster assets of the risk room: the run's risks as packets, the evidence behind them, the exception queue."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import get_args
 
 import dagster as dg
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table
+from health_pipeline.mart.packet_facts import read_account_facts
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.risk_records import MODEL, read_risk_records, risk_query_hash, unresolved_evidence
 from health_pipeline.mart.warehouse import read_mart, write_slices
-from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices, weeks_of
+from health_pipeline.observability.dagster_metadata import (
+    STORES,
+    mart_spec,
+    newest_week,
+    report_preview,
+    report_slices,
+    weeks_of,
+)
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.exception_queue import load_exception_queue
-from health_pipeline.policy.risk_signals import load_risk_signals
+from health_pipeline.policy.risk_signals import RiskSignalPolicy, load_risk_signals
 from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.evidence import RecordsBySet
-from health_pipeline.risk.model import Risk
+from health_pipeline.risk.model import Risk, Severity
+from health_pipeline.risk.packet import PacketPolicy, build_packets, load_packet_policy, packet_rows
+from health_pipeline.risk.patterns import FeaturePaths
 from health_pipeline.risk.queue import queue_packets
-from health_pipeline.risk.rows import evidence_rows, packet_rows, records_by_account
-from health_pipeline.risk.strength import LEVELS
-from health_pipeline.risk.weekly import RiskInputs, review_weeks
+from health_pipeline.risk.rows import evidence_rows, packet_table, records_by_account, signal_words
+from health_pipeline.risk.weekly import ReviewedWeek, RiskInputs, review_weeks
+from health_pipeline.settings import Settings
 
 GROUP = "04b_risk"
 TABLES = ("risk_packets", "risk_evidence", "exception_queue_weekly")
@@ -34,6 +46,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Risks, their evidence and the exception queue, by week."""
     inputs = [
         dg.AssetDep("account_features_weekly"),
+        dg.AssetDep("account_health_weekly"),
         dg.AssetDep("watermelon_accounts_weekly"),
         dg.AssetDep(["intermediate", MODEL]),
     ]
@@ -46,50 +59,78 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         required_resource_keys=STORES,
     )
     def review_risks(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        """Observe the policy's signals, gather the records behind them, fold occurrences over the weeks."""
+        """Observe the policy's signals, gather the records behind them, fold occurrences, build packets."""
         settings = context.resources.settings
         weeks = weeks_of(context)
-        policy = load_risk_signals(settings.policy)
-
-        def records_of(week: Week, accounts: Sequence[str]) -> dict[str, RecordsBySet]:
-            return records_by_account(read_risk_records(settings, week, accounts))
-
-        features = read_mart(settings, "account_features_weekly", weeks)
-        reviewed = review_weeks(
-            RiskInputs(
-                features=features,
-                records_of=records_of,
-                before=EpisodesBefore(read_published(settings, "risk_packets").to_pylist(), weeks[0].monday),
-                policy=policy.model,
-                not_applicable_domains=load_company(settings.policy).model.not_applicable_domains,
-                query_hash=risk_query_hash(settings),
-            ),
-            weeks,
-        )
-        packets, evidence = [empty_table("risk_packets")], [empty_table("risk_evidence")]
-        numbers: dict[str, dict[str, float]] = {}
-        for one in reviewed:
-            packets.append(packet_rows(one.risks, policy.hash))
-            evidence.append(evidence_rows(one.risks))
-            numbers[str(one.week)] = _numbers(one.risks)
-        found = {"risk_packets": pa.concat_tables(packets), "risk_evidence": pa.concat_tables(evidence)}
-        if unresolved := unresolved_evidence(settings, found["risk_evidence"]):
+        signals = load_risk_signals(settings.policy)
+        packets = replace(load_packet_policy(settings.policy), signals=signal_words(signals.model))
+        if withheld := packets.not_ready():
+            context.log.warning("packets are withheld: %s", "; ".join(withheld))
+        found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
+        numbers = {}
+        inputs_of_run = _inputs(settings, weeks, signals.model)
+        for reviewed in review_weeks(inputs_of_run, weeks):
+            # without a packet to be part of, evidence would be about nothing
+            risks = () if withheld else reviewed.risks
+            found["risk_packets"].append(_packets(settings, risks, reviewed.week, packets))
+            found["risk_evidence"].append(evidence_rows(risks))
+            numbers[str(reviewed.week)] = _numbers(found["risk_packets"][-1], reviewed)
+            logger.info(
+                "risks_reviewed",
+                week=str(reviewed.week),
+                risks=len(risks),
+                without_record=sum(reviewed.without_record.values()),
+                not_evaluated=len(reviewed.not_evaluated),
+            )
+        tables = {name: pa.concat_tables(parts) for name, parts in found.items()}
+        if unresolved := unresolved_evidence(settings, tables["risk_evidence"]):
             raise dg.Failure(description=unresolved_sentence(unresolved), allow_retries=False)
         queued = queue_packets(
-            found["risk_packets"],
+            tables["risk_packets"],
             read_mart(settings, "watermelon_accounts_weekly", weeks),
-            features,
+            inputs_of_run.features,
             load_exception_queue(settings.policy).model,
             load_capacity(settings.policy).model,
         )
-        found |= {"risk_packets": queued.packets, "exception_queue_weekly": queued.queue}
-        for name, table in found.items():
+        tables |= {"risk_packets": queued.packets, "exception_queue_weekly": queued.queue}
+        for name, table in tables.items():
             write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, numbers if name == "risk_packets" else None)
             yield dg.MaterializeResult(asset_key=name)
-        logger.info("risks_reviewed", weeks=len(weeks), risks=found["risk_packets"].num_rows)
+        report_preview(context, "risk_packets", newest_week(tables["risk_packets"], "category", _SUMS))
+        report_preview(context, "risk_evidence", newest_week(tables["risk_evidence"], "source_table", {}))
 
     return [review_risks]
+
+
+_SUMS = {"value_at_risk": "value", "supporting_evidence": "for", "contradicting_evidence": "against"}
+
+
+def _inputs(settings: Settings, weeks: Sequence[Week], policy: RiskSignalPolicy) -> RiskInputs:
+    features = read_mart(settings, "account_features_weekly", weeks)
+    paths = sorted({signal.path_of for signal in policy.signals if signal.path_of})
+    earlier = [weeks[0].shift(-back) for back in range(policy.path_weeks, 0, -1)]
+    columns = ["account_id", "week", *paths]
+    before = read_published(settings, "account_features_weekly", weeks=earlier).select(columns)
+
+    def records_of(week: Week, accounts: Sequence[str]) -> dict[str, RecordsBySet]:
+        return records_by_account(read_risk_records(settings, week, accounts))
+
+    return RiskInputs(
+        features=features,
+        records_of=records_of,
+        before=EpisodesBefore(read_published(settings, "risk_packets").to_pylist(), weeks[0].monday),
+        policy=policy,
+        not_applicable_domains=load_company(settings.policy).model.not_applicable_domains,
+        query_hash=risk_query_hash(settings),
+        paths=FeaturePaths(pa.concat_tables([before, features.select(columns)]), paths),
+    )
+
+
+def _packets(settings: Settings, risks: Iterable[Risk], week: Week, policy: PacketPolicy) -> pa.Table:
+    of_week = tuple(risks)
+    facts = read_account_facts(settings, [(risk.account_id, week) for risk in of_week])
+    return packet_table(packet_rows(build_packets(of_week, facts, policy)), of_week)
 
 
 def unresolved_sentence(evidence_ids: Sequence[str]) -> str:
@@ -100,14 +141,18 @@ def unresolved_sentence(evidence_ids: Sequence[str]) -> str:
     )
 
 
-def _numbers(risks: tuple[Risk, ...]) -> dict[str, float]:
-    """Open risks by category and strongest signal: what the UI plots. Counts only."""
-    open_risks = [risk for risk in risks if risk.side == "risk"]
-    strongest = Counter(risk.signals[0].contribution for risk in open_risks if risk.signals)
-    categories = Counter(risk.signals[0].category for risk in open_risks if risk.signals)
+def _numbers(packets: pa.Table, reviewed: ReviewedWeek) -> dict[str, float]:
+    """Open risks by category and severity, and what did not fire: what the UI plots. Counts only."""
+    rows = packets.select(["side", "category", "severity", "is_quiet"]).to_pylist()
+    risks = [row for row in rows if row["side"] == "risk"]
+    severities = Counter(row["severity"] or "not assessed" for row in risks)
+    categories = Counter(row["category"] for row in risks)
     return {
-        "open risks": len(open_risks),
-        "open expansions": len(risks) - len(open_risks),
-        **{f"strongest signal {level}": strongest.get(level, 0) for level in LEVELS},
+        "open risks": len(risks),
+        "quiet risks": sum(row["is_quiet"] for row in risks),
+        "open expansions": len(rows) - len(risks),
+        **{f"severity {name}": severities.get(name, 0) for name in (*get_args(Severity), "not assessed")},
         **{f"category {name.replace('_', ' ')}": count for name, count in sorted(categories.items())},
+        "met without a record": sum(reviewed.without_record.values()),
+        "signals not evaluated": len(reviewed.not_evaluated),
     }

@@ -36,6 +36,14 @@ class LandedRecord:
     span_end: int | None = None
 
 
+@dataclass(frozen=True)
+class Showing:
+    """How records are shown: how many of a set at most, and the hash of the query that found them."""
+
+    per_set: int
+    query_hash: str
+
+
 # By set of records, the most telling first.
 RecordsBySet = Mapping[str, Sequence[LandedRecord]]
 
@@ -64,11 +72,9 @@ def pieces(
     seen: Sequence[Reading],
     records: RecordsBySet,
     direction: Direction,
-    *,
-    per_set: int,
-    query_hash: str,
+    showing: Showing,
 ) -> tuple[Evidence, ...]:
-    """The evidence for an observation: up to `per_set` records of each of its sets.
+    """The evidence for an observation: the most telling records of each of its sets.
 
     Parameters
     ----------
@@ -83,9 +89,9 @@ def pieces(
         In the order of the sets; empty where none of them has a record. Before a silence only the last record tells,
         and a record whose own value does not meet the comparison is none of its evidence.
     """
-    most = 1 if observation.is_absence else per_set
+    most = 1 if observation.is_absence else showing.per_set
     found = (
-        _piece(subject, observation, seen, record, direction, query_hash)
+        _piece(subject, observation, seen, record, direction, showing.query_hash)
         for name in observation.evidence
         for record in [one for one in records.get(name, ()) if _shows(one, seen)][:most]
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.policy.risk_signals import RiskSignalPolicy
 from health_pipeline.risk.evidence import LandedRecord, RecordsBySet
 from health_pipeline.risk.model import Risk
-from health_pipeline.risk.strength import ranked_categories, weigh
+from health_pipeline.risk.rating import SignalWords
 
 
 def records_by_account(table: pa.Table) -> dict[str, RecordsBySet]:
@@ -20,6 +21,14 @@ def records_by_account(table: pa.Table) -> dict[str, RecordsBySet]:
         record = LandedRecord(**row)
         found.setdefault(record.account_id, {}).setdefault(record.record_set, []).append(record)
     return {account: dict(sets) for account, sets in found.items()}
+
+
+def signal_words(policy: RiskSignalPolicy) -> dict[str, SignalWords]:
+    """What the policy says of each signal, as packets want it."""
+    return {
+        signal.id: SignalWords(signal.title, signal.category, signal.contribution, signal.playbooks)
+        for signal in policy.signals
+    }
 
 
 def evidence_rows(risks: Iterable[Risk]) -> pa.Table:
@@ -32,43 +41,11 @@ def evidence_rows(risks: Iterable[Risk]) -> pa.Table:
     return pa.Table.from_pylist(ordered, schema=schema)
 
 
-def packet_rows(risks: Iterable[Risk], policy_version: str) -> pa.Table:
-    """Rows of risk_packets, as far as signals and evidence say; what a packet adds is null."""
-    schema = mart_tables()["risk_packets"].arrow_schema
-    rows = [_packet_row(risk, policy_version) for risk in risks]
-    return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["packet_id"])), schema=schema)
-
-
-def _packet_row(risk: Risk, policy_version: str) -> dict[str, Any]:
-    categories = (*ranked_categories(risk.signals), None, None)
-    supporting = [piece for piece in risk.evidence if piece.direction == "supports"]
-    patterns = dict.fromkeys(pattern for signal in risk.signals for pattern in signal.patterns)
-    strongest = weigh((signal.category, signal.contribution) for signal in risk.signals).strongest
-    return {
-        **{name: getattr(risk, name) for name in _COPIED},
-        "category": categories[0],
-        "runner_up_category": categories[1],
-        "signals": _joined(signal.signal_id for signal in risk.signals),
-        "signals_since": _joined(signal.first_fired_week.isoformat() for signal in risk.signals),
-        "patterns": _joined(patterns),
-        "likelihood": 0,
-        "impact": 0,
-        "severity": strongest,
-        "severity_status": "suggested",
-        "state": "detected",
-        "supporting_evidence": len(supporting),
-        "contradicting_evidence": len(risk.evidence) - len(supporting),
-        "has_only_absence": bool(supporting) and all(one.kind == "inferred_from_absence" for one in supporting),
-        "missing_domains": _joined(dict.fromkeys(domain for domain, _ in risk.missing)),
-        "policy_version": policy_version,
+def packet_table(rows: Sequence[Mapping[str, Any]], risks: Iterable[Risk]) -> pa.Table:
+    """Rows of risk_packets with what the next week needs of their signals: since when each has fired."""
+    since = {
+        risk.packet_id: ",".join(signal.first_fired_week.isoformat() for signal in risk.signals) or None
+        for risk in risks
     }
-
-
-_COPIED = (
-    "packet_id", "account_id", "week", "side", "episode", "opened_week", "last_fired_week", "occurrences", "is_quiet",
-    "as_of_at", "known_at",
-)  # fmt: skip
-
-
-def _joined(parts: Iterable[str]) -> str | None:
-    return ",".join(parts) or None
+    schema = mart_tables()["risk_packets"].arrow_schema
+    return pa.Table.from_pylist([{**row, "signals_since": since[row["packet_id"]]} for row in rows], schema=schema)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +13,12 @@ import pyarrow.compute as pc
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.policy.features import feature
-from health_pipeline.policy.risk_signals import RiskSignal, RiskSignalPolicy
+from health_pipeline.policy.risk_signals import CounterEvidence, RiskSignal, RiskSignalPolicy
+from health_pipeline.risk.benign import BenignChecks
 from health_pipeline.risk.episodes import Closings, Episode, EpisodesBefore, is_quiet, recent_signals, step
-from health_pipeline.risk.evidence import RecordsBySet, pieces
-from health_pipeline.risk.model import Evidence, FiredSignal, Reading, Risk, Side
+from health_pipeline.risk.evidence import RecordsBySet, Showing, pieces
+from health_pipeline.risk.model import Evidence, FiredSignal, Pattern, Reading, Risk, Severity, Side
+from health_pipeline.risk.patterns import FeaturePaths, patterns_of
 from health_pipeline.risk.signals import FeatureRows, Observed, is_applicable, missing_domains, observe, readings
 from health_pipeline.risk.strength import strongest_first
 
@@ -40,6 +40,7 @@ class RiskInputs:
     policy, not_applicable_domains : what fires, and what the company does not have
     query_hash : of the compiled model behind `records_of`
     closings : what people closed
+    paths : values of the features of `path_of`, of the weeks before too; None: no path is known
     """
 
     features: pa.Table
@@ -49,6 +50,7 @@ class RiskInputs:
     not_applicable_domains: tuple[str, ...] = ()
     query_hash: str = ""
     closings: Closings = field(default_factory=dict)
+    paths: FeaturePaths | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,15 @@ def review_weeks(inputs: RiskInputs, weeks: Sequence[Week]) -> Iterator[Reviewed
         yield reviewed.run()
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """A signal that is met in a row, with what was read and the records that show it."""
+
+    signal: RiskSignal
+    readings: tuple[Reading, ...]
+    evidence: tuple[Evidence, ...]
+
+
 class _WeekReview:
     """One week: `episodes` and `last_episode` are taken from the week before, and left for the next."""
 
@@ -98,153 +109,149 @@ class _WeekReview:
         episodes: dict[tuple[str, Side], Episode],
         last_episode: dict[tuple[str, Side], int],
     ) -> None:
-        self.inputs, self.week = inputs, week
+        self.inputs, self.policy, self.week = inputs, inputs.policy, week
         self.episodes, self.last_episode = episodes, last_episode
         of_week = pc.equal(inputs.features["week"], pa.scalar(week.monday, pa.date32()))
         table = inputs.features.filter(of_week).sort_by("account_id")
         self.rows = FeatureRows(table)
         self.accounts: list[str] = table["account_id"].to_pylist()
         off = inputs.not_applicable_domains
-        self.signals = [signal for signal in inputs.policy.signals if is_applicable(signal, off)]
+        self.signals = [signal for signal in self.policy.signals if is_applicable(signal, off)]
+        self.levels = {signal.id: signal.contribution for signal in self.policy.signals}
         self.observed: dict[str, Observed] = {signal.id: observe(self.rows, signal) for signal in self.signals}
-        self.counter = {
-            entry.id: observe(self.rows, entry) for entry in inputs.policy.counter_evidence if is_applicable(entry, off)
-        }
-        self.without_record: dict[str, int] = defaultdict(int)
-        self.fired: dict[str, int] = defaultdict(int)
+        self.counter = [
+            (entry, observe(self.rows, entry)) for entry in self.policy.counter_evidence if is_applicable(entry, off)
+        ]
+        self.benign = BenignChecks(self.policy.benign_explanations, self.rows, off)
+        self.days_to_renewal = self.rows.known("days_to_renewal", is_known_when_stale=True)
+        self.read_domains = tuple(
+            dict.fromkeys(feature(name).domain for one in self.policy.observations for name in one.features)
+        )
+        self.showing = Showing(self.policy.records_per_set, inputs.query_hash)
+        self.without_record: Counter[str] = Counter()
+        self.fired: Counter[str] = Counter()
 
     def run(self) -> ReviewedWeek:
+        is_met = np.any([one.is_met for one in self.observed.values()], axis=0) if self.observed else np.empty(0)
         met = {
             row: [signal for signal in self.signals if self.observed[signal.id].is_met[row]]
-            for row in np.flatnonzero(np.any([one.is_met for one in self.observed.values()], axis=0)).tolist()
+            for row in np.flatnonzero(is_met).tolist()
         }
-        open_rows = [
-            row
-            for row, account in enumerate(self.accounts)
-            if row not in met and any((account, side) in self.episodes for side in SIDES)
-        ]
+        is_open = {account for account, _ in self.episodes}
+        reviewed = sorted({*met, *(row for row, account in enumerate(self.accounts) if account in is_open)})
         records = self.inputs.records_of(self.week, [self.accounts[row] for row in met])
-        risks: list[Risk] = []
-        for row in sorted({*met, *open_rows}):
-            risks += self._account_risks(row, met.get(row, []), records.get(self.accounts[row], {}))
-        unknown = {name: int(one.is_unknown.sum()) for name, one in self.observed.items()}
-        skipped = {signal.id for signal in self.inputs.policy.signals} - set(self.observed)
-        return ReviewedWeek(
-            self.week, tuple(risks), dict(self.fired), dict(self.without_record), unknown, tuple(sorted(skipped))
+        risks = tuple(
+            risk
+            for row in reviewed
+            for risk in self._account(row, met.get(row, []), records.get(self.accounts[row], {}))
         )
+        unknown = {name: int(one.is_unknown.sum()) for name, one in self.observed.items()}
+        skipped = tuple(sorted({signal.id for signal in self.policy.signals} - set(self.observed)))
+        return ReviewedWeek(self.week, risks, dict(self.fired), dict(self.without_record), unknown, skipped)
 
-    def _account_risks(self, row: int, met: Sequence[RiskSignal], records: RecordsBySet) -> Iterator[Risk]:
-        shown: list[tuple[RiskSignal, tuple[Reading, ...], tuple[Evidence, ...]]] = []
-        unshown: list[RiskSignal] = []
+    def _account(self, row: int, met: Sequence[RiskSignal], records: RecordsBySet) -> Iterator[Risk]:
+        found = []
         for signal in met:
             seen = readings(self.rows, signal, row)
-            found = self._pieces(signal.id, signal, seen, records, "supports")
-            if found:
-                shown.append((signal, seen, found))
-                self.fired[signal.id] += 1
-            else:
-                unshown.append(signal)
-                self.without_record[signal.id] += 1
+            found.append(_Shown(signal, seen, pieces(signal.id, signal, seen, records, "supports", self.showing)))
+        shown = [one for one in found if one.evidence]
+        unshown = [one.signal for one in found if not one.evidence]
+        self.fired.update(one.signal.id for one in shown)
+        self.without_record.update(signal.id for signal in unshown)
         for side in SIDES:
+            own = [one for one in shown if one.signal.side == side]
             key = (self.accounts[row], side)
-            of_side = [one for one in shown if one[0].side == side]
-            after = step(
-                self.episodes.get(key),
-                self.last_episode.get(key, 0),
-                key,
-                self.week.monday,
-                [signal.id for signal, _, _ in of_side],
-                self.inputs.closings,
-            )
+            before = self.episodes.get(key)
+            names = [one.signal.id for one in own]
+            newest = self.last_episode.get(key, 0)
+            after = step(before, newest, key, self.week.monday, names, self.inputs.closings)
             if after is None:
                 self.episodes.pop(key, None)
                 continue
             self.episodes[key] = after
-            self.last_episode[key] = max(after.episode, self.last_episode.get(key, 0))
-            yield self._risk(row, after, of_side, [one for one in unshown if one.side == side], records)
-
-    def _pieces(self, subject: str, observation: Any, seen: Any, records: RecordsBySet, direction: Any) -> Any:
-        return pieces(
-            subject,
-            observation,
-            seen,
-            records,
-            direction,
-            per_set=self.inputs.policy.records_per_set,
-            query_hash=self.inputs.query_hash,
-        )
+            self.last_episode[key] = after.episode
+            known_by = before.recent if before is not None and before.episode == after.episode else {}
+            levels = [self.levels[name] for name in known_by if name in self.levels]
+            yield self._risk(row, after, own, [one for one in unshown if one.side == side], levels, records)
 
     def _risk(
         self,
         row: int,
         episode: Episode,
-        shown: Sequence[tuple[RiskSignal, tuple[Reading, ...], tuple[Evidence, ...]]],
+        shown: Sequence[_Shown],
         unshown: Sequence[RiskSignal],
+        levels_before: Sequence[Severity],
         records: RecordsBySet,
     ) -> Risk:
-        against = self._against(row, {signal.category for signal, _, _ in shown}, records)
+        against = self._against(row, {one.signal.category for one in shown}, records)
         evidence: dict[str, Evidence] = {}
         signals = []
-        for signal, seen, found in shown:
-            speaking = [
-                piece
-                for entry in self.inputs.policy.counter_evidence
-                if signal.category in entry.against
-                for piece in against.get(entry.id, ())
-            ]
-            evidence.update({piece.evidence_id: piece for piece in (*found, *speaking)})
-            since = episode.firing[signal.id]
+        for one in shown:
+            speaking = [piece for entry, found in against if one.signal.category in entry.against for piece in found]
+            checks, explaining = self.benign.of(one.signal, row, records, self.showing)
+            evidence |= {piece.evidence_id: piece for piece in (*one.evidence, *speaking, *explaining)}
+            since = episode.firing[one.signal.id]
             signals.append(
                 FiredSignal(
-                    signal_id=signal.id,
-                    category=signal.category,
-                    contribution=signal.contribution,
-                    patterns=(),
-                    readings=seen,
-                    evidence_ids=tuple(piece.evidence_id for piece in found),
+                    signal_id=one.signal.id,
+                    category=one.signal.category,
+                    contribution=one.signal.contribution,
+                    patterns=self._patterns(row, one.signal, since == self.week.monday, levels_before),
+                    readings=one.readings,
+                    evidence_ids=tuple(piece.evidence_id for piece in one.evidence),
                     against_ids=tuple(piece.evidence_id for piece in speaking),
-                    benign=(),
+                    benign=checks,
                     first_fired_week=since,
                     weeks_fired=(self.week.monday - since).days // 7 + 1,
                 )
             )
-        policy = self.inputs.policy
-        recent = recent_signals(episode, self.week.monday, policy.combine_within_days)
-        as_of_at, known_at = self._clocks(row)
+        recent = recent_signals(episode, self.week.monday, self.policy.combine_within_days)
         return Risk(
             packet_id=episode.packet_id,
             account_id=episode.account_id,
             week=self.week.monday,
-            as_of_at=as_of_at,
-            known_at=known_at,
+            as_of_at=self.rows.rows["as_of_at"][row].as_py(),
+            known_at=self.rows.rows["known_at"][row].as_py(),
             side=episode.side,
             episode=episode.episode,
             opened_week=episode.opened_week,
             last_fired_week=episode.last_fired_week,
             occurrences=episode.occurrences,
-            is_quiet=is_quiet(episode, self.week.monday, policy.quiet_weeks),
+            is_quiet=is_quiet(episode, self.week.monday, self.policy.quiet_weeks),
             signals=strongest_first(signals),
             evidence=tuple(evidence[name] for name in sorted(evidence)),
             missing=self._missing(row, unshown),
             recent_signals=tuple(sorted(recent.items())),
         )
 
-    def _against(self, row: int, categories: set[str], records: RecordsBySet) -> dict[str, tuple[Evidence, ...]]:
-        """What speaks against risks of those categories in the row, by counter evidence."""
-        return {
-            entry.id: self._pieces(entry.id, entry, readings(self.rows, entry, row), records, "contradicts")
-            for entry in self.inputs.policy.counter_evidence
-            if categories & set(entry.against) and entry.id in self.counter and self.counter[entry.id].is_met[row]
-        }
+    def _against(
+        self, row: int, categories: set[str], records: RecordsBySet
+    ) -> list[tuple[CounterEvidence, tuple[Evidence, ...]]]:
+        """What speaks against risks of those categories in the row."""
+        found = []
+        for entry, observed in self.counter:
+            if observed.is_met[row] and categories & set(entry.against):
+                seen = readings(self.rows, entry, row)
+                found.append((entry, pieces(entry.id, entry, seen, records, "contradicts", self.showing)))
+        return found
+
+    def _patterns(
+        self, row: int, signal: RiskSignal, is_new: bool, levels_before: Sequence[Severity]
+    ) -> tuple[Pattern, ...]:
+        path = np.empty(0)
+        if signal.path_of is not None and self.inputs.paths is not None:
+            account = self.accounts[row]
+            path = self.inputs.paths.path(signal.path_of, account, self.week.monday, self.policy.path_weeks)
+        return patterns_of(
+            signal,
+            path=path,
+            days_to_renewal=float(self.days_to_renewal[row]),
+            renewal_near_days=self.policy.renewal_near_days,
+            is_new=is_new,
+            levels_before=levels_before,
+        )
 
     def _missing(self, row: int, unshown: Sequence[RiskSignal]) -> tuple[tuple[str, str], ...]:
-        read = dict.fromkeys(
-            feature(name).domain for observation in self.inputs.policy.observations for name in observation.features
-        )
-        values = {f"{domain}_status": self.rows.rows[f"{domain}_status"][row].as_py() for domain in read}
+        values = {f"{domain}_status": self.rows.rows[f"{domain}_status"][row].as_py() for domain in self.read_domains}
         without = dict.fromkeys(feature(signal.features[0]).domain for signal in unshown)
-        return (*missing_domains(values, read), *((domain, NO_RECORD) for domain in without))
-
-    def _clocks(self, row: int) -> tuple[datetime, datetime]:
-        rows = self.rows.rows
-        return rows["as_of_at"][row].as_py(), rows["known_at"][row].as_py()
+        return (*missing_domains(values, self.read_domains), *((domain, NO_RECORD) for domain in without))

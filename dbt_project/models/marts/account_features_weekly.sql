@@ -25,6 +25,9 @@ select
     renewals.renewal_stage,
     renewals.has_open_renewal_opportunity,
     commercial.is_cancellation_scheduled,
+    pushes.renewal_pushed_days_91d,
+    companies.employee_count_change_share_365d,
+    companies.has_parent_changed_365d,
     commercial.invoiced_amount_91d,
     commercial.invoices_91d,
     commercial.days_since_last_invoice,
@@ -45,6 +48,10 @@ select
     usage.usage_change_share_4w,
     usage.features_first_used_28d,
     usage.days_since_last_activity,
+    comparisons.active_users_change_share_4w,
+    comparisons.top_user_events_share_28d,
+    comparisons.usage_change_share_4w_year_before,
+    comparisons.workspaces_started_56d,
     usage.usage_status,
     usage.usage_newest_fact_age_days,
     support.tickets_opened_28d,
@@ -57,6 +64,11 @@ select
     reopenings.reopen_rate_91d,
     support.urgent_high_share_91d,
     support.csat_91d,
+    tickets.oldest_open_high_priority_ticket_days,
+    tickets.ticket_baseline_28d,
+    tickets.ticket_volume_ratio_28d,
+    tickets.defect_tickets_28d,
+    tickets.escalated_open_tickets,
     support.support_status,
     support.support_newest_fact_age_days,
     engagement.days_since_last_two_way_touch,
@@ -66,6 +78,10 @@ select
     contacts.has_exec_sponsor,
     contacts.champion_left_180d,
     attributes.owner_changes_365d,
+    people.sponsor_left_90d,
+    people.sponsor_meetings_missed_91d,
+    people.days_since_last_sponsor_touch,
+    silence.silent_channels_60d,
     engagement.engagement_status,
     engagement.engagement_newest_fact_age_days,
     sentiment.nps_account_90d,
@@ -74,6 +90,22 @@ select
     sentiment.csm_sentiment_age_days,
     texts.risk_phrase_count_91d,
     texts.text_sentiment_91d,
+    points.nps_points_90d,
+    points.nps_points_change_90d,
+    phrases.onboarding_phrases_28d,
+    phrases.adoption_phrases_28d,
+    phrases.value_outcome_phrases_28d,
+    phrases.support_phrases_28d,
+    phrases.product_quality_phrases_28d,
+    phrases.sentiment_phrases_28d,
+    phrases.engagement_silence_phrases_28d,
+    phrases.sponsor_stakeholder_phrases_28d,
+    phrases.commercial_payment_phrases_28d,
+    phrases.competitive_phrases_28d,
+    phrases.corporate_change_phrases_28d,
+    phrases.delivery_phrases_28d,
+    phrases.renewal_posture_phrases_28d,
+    phrases.expansion_phrases_28d,
     sentiment.sentiment_status,
     sentiment.sentiment_newest_fact_age_days,
     outcomes.goals_on_track_share,
@@ -81,6 +113,9 @@ select
     outcomes.days_since_goal_validated,
     outcomes.milestones_overdue_share,
     outcomes.onboarding_complete,
+    slips.max_milestone_slip_days,
+    slips.off_track_projects,
+    slips.migration_projects,
     outcomes.outcomes_status,
     outcomes.outcomes_newest_fact_age_days,
     risk.open_risks,
@@ -129,3 +164,21 @@ inner join {{ ref('int_contact_roles_weekly') }} as contacts
     on spine.week = contacts.week and spine.account_id = contacts.account_id
 inner join {{ ref('int_hierarchy_weekly') }} as hierarchy
     on spine.week = hierarchy.week and spine.account_id = hierarchy.account_id
+inner join {{ ref('int_renewal_pushes_weekly') }} as pushes
+    on spine.week = pushes.week and spine.account_id = pushes.account_id
+inner join {{ ref('int_company_changes_weekly') }} as companies
+    on spine.week = companies.week and spine.account_id = companies.account_id
+inner join {{ ref('int_usage_comparisons_weekly') }} as comparisons
+    on spine.week = comparisons.week and spine.account_id = comparisons.account_id
+inner join {{ ref('int_ticket_pressure_weekly') }} as tickets
+    on spine.week = tickets.week and spine.account_id = tickets.account_id
+inner join {{ ref('int_stakeholder_changes_weekly') }} as people
+    on spine.week = people.week and spine.account_id = people.account_id
+inner join {{ ref('int_silence_weekly') }} as silence
+    on spine.week = silence.week and spine.account_id = silence.account_id
+inner join {{ ref('int_nps_points_weekly') }} as points
+    on spine.week = points.week and spine.account_id = points.account_id
+inner join {{ ref('int_text_phrase_counts_weekly') }} as phrases
+    on spine.week = phrases.week and spine.account_id = phrases.account_id
+inner join {{ ref('int_project_slips_weekly') }} as slips
+    on spine.week = slips.week and spine.account_id = slips.account_id

@@ -34,13 +34,89 @@ ranked as (
 
 ),
 
+sponsors as (
+
+    select
+        people.week,
+        people.account_id,
+        lower(trim(versions.email)) as contact_email
+    from {{ ref('int_packet_stakeholders_weekly') }} as people
+    inner join {{ weeks }} as weeks on people.week = weeks.week
+    inner join {{ ref('int_crm_contact_versions') }} as versions
+        on
+            people.source_kind = versions.source_kind
+            and people.source_system = versions.source_system
+            and people.source_instance = versions.source_instance
+            and people.contact_id = versions.contact_id
+            and {{ valid_at('versions', 'weeks.known_at') }}
+    where people.is_there and people.role in ('champion', 'decision_maker', 'economic_buyer') and trim(versions.email) <> ''
+
+),
+
+meetings as (
+
+    select * from ranked
+    where invited_emails is not null and {{ in_window('occurred_at', 'as_of_at', 91) }}
+
+),
+
+invited_parts as (
+
+    {{ split_rows('meetings', ['meetings.*'], 'invited_emails', 'invited') }}
+
+),
+
+sponsor_meetings as (
+
+    select
+        invited.*,
+        attendees.note_id is not null as is_attended
+    from invited_parts as invited
+    inner join sponsors
+        on
+            invited.week = sponsors.week
+            and invited.account_id = sponsors.account_id
+            and lower(trim(invited.invited)) = sponsors.contact_email
+    left join {{ ref('int_cs_note_attendees') }} as attendees
+        on
+            invited.source_kind = attendees.source_kind
+            and invited.source_system = attendees.source_system
+            and invited.source_instance = attendees.source_instance
+            and invited.note_id = attendees.note_id
+            and sponsors.contact_email = attendees.attendee_email
+
+),
+
+-- several sponsors at one meeting: it is one record
+sponsor_meeting_notes as (
+
+    select
+        account_id,
+        week,
+        source_kind,
+        source_system,
+        source_instance,
+        note_id,
+        load_id,
+        occurred_at,
+        available_at,
+        {{ any_true('is_attended') }} as is_any_there,
+        {{ any_true('not is_attended') }} as is_any_missing
+    from sponsor_meetings
+    group by
+        account_id, week, source_kind, source_system, source_instance, note_id, load_id, occurred_at, available_at
+
+),
+
 sets as (
 
     {%- set sets = {
-        'two_way_touches': ('is_two_way and not is_pulse and recency <= 3', 'age_days'),
-        'pulses': ('csm_sentiment between 1 and 5 and pulse_recency = 1', 'csm_sentiment'),
+        'two_way_touches': ('ranked', 'is_two_way and not is_pulse and recency <= 3', 'age_days'),
+        'pulses': ('ranked', 'csm_sentiment between 1 and 5 and pulse_recency = 1', 'csm_sentiment'),
+        'meetings_missed_by_sponsor': ('sponsor_meeting_notes', 'is_any_missing', 'null'),
+        'meetings_with_sponsor': ('sponsor_meeting_notes', 'is_any_there', 'null'),
     } %}
-    {% for name, (condition, value) in sets.items() -%}
+    {% for name, (relation, condition, value) in sets.items() -%}
     select
         account_id,
         week,
@@ -54,7 +130,7 @@ sets as (
         available_at,
         '{{ name }}' as record_set,
         cast({{ value }} as double) as value
-    from ranked
+    from {{ relation }}
     where {{ condition }}
     {{ 'union all' if not loop.last }}
     {% endfor %}

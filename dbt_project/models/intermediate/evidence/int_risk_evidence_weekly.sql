@@ -5,18 +5,26 @@
     ref('int_evidence_outcomes_weekly'),
     ref('int_evidence_engagement_weekly'),
     ref('int_evidence_money_weekly'),
+    ref('int_evidence_crm_weekly'),
+    ref('int_evidence_answers_weekly'),
 ] %}
 {%- set columns = [
     'account_id', 'week', 'record_set', 'source_kind', 'source_system', 'source_instance', 'source_table', 'source_record_id',
-    'load_id', 'value', 'observed_at', 'available_at'
+    'load_id', 'value', 'observed_at', 'available_at', 'text_field', 'span_start', 'span_end'
 ] %}
 with records as (
 
     {% for part in parts -%}
-    select {{ columns | join(', ') }}
+    select
+        {{ columns[:-3] | join(', ') }},
+        cast(null as varchar) as text_field,
+        cast(null as bigint) as span_start,
+        cast(null as bigint) as span_end
     from {{ part }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    union all
+    {% endfor -%}
+    select {{ columns | join(', ') }}
+    from {{ ref('int_evidence_texts_weekly') }}
 
 ),
 
@@ -41,13 +49,15 @@ ranked as (
         row_number() over (
             partition by week, account_id, record_set
             order by
-                -- of touches and validations the newest tells most, of what is late the latest
-                case when record_set in ('two_way_touches', 'validated_goals') then -value else value end desc nulls last,
+                -- of touches and validations the newest tells most, of answers the lowest, of what is late the latest
+                case when record_set in ('two_way_touches', 'validated_goals', 'low_nps_answers', 'nps_answers') then -value else value end
+                    desc nulls last,
                 observed_at desc nulls last,
                 source_kind asc nulls last,
                 source_system asc nulls last,
                 source_instance asc nulls last,
-                source_record_id asc nulls last
+                source_record_id asc nulls last,
+                span_start asc nulls last
         ) as place
     from of_the_week
 
