@@ -19,6 +19,7 @@ from health_pipeline.policy.check import (
     not_applicable_measures,
     unknown_files,
     unknown_playbook_names,
+    unknown_risk_names,
 )
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import PolicyError
@@ -62,6 +63,7 @@ def check_policy(settings: Settings) -> PolicyCheck:
     findings += unknown_files(settings.policy)
     findings += not_applicable_measures(documents)
     findings += unknown_playbook_names(documents, REASONS)
+    findings += unknown_risk_names(documents)
     words = "no file: nothing is overridden"
     try:
         file = find_override_file(settings.policy, settings.home)

@@ -153,6 +153,26 @@ def unknown_playbook_names(documents: Iterable[CheckedDocument], tier_reasons: I
     ]
 
 
+def unknown_risk_names(documents: Iterable[CheckedDocument]) -> list[Finding]:
+    """Playbooks that risk signals offer and playbooks.yaml does not have; a packet could not be built."""
+    by_name = {document.name: document for document in documents}
+    playbooks, signals = by_name["playbooks"].model, by_name["risk_signals"].model
+    if not isinstance(playbooks, PlaybookPolicy) or not isinstance(signals, RiskSignalPolicy):
+        return []
+    known = {playbook.id for playbook in playbooks.playbooks}
+    return [
+        Finding(
+            "error",
+            by_name["risk_signals"].file,
+            f"signals.{signal.id}.playbooks",
+            f"{name!r} is no playbook of playbooks.yaml{_hint(name, known)}",
+        )
+        for signal in signals.signals
+        for name in signal.playbooks
+        if name not in known
+    ]
+
+
 def _checked(folder: Path | None, name: str, model: type[PolicyModel]) -> CheckedDocument:
     file = document_path(folder, name)
     is_own = folder is not None and file.parent == folder

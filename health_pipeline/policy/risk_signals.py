@@ -135,6 +135,7 @@ class BenignExplanation(PolicyModel):
 class RiskSignalPolicy(PolicyModel):
     """The whole document. See `documents/risk_signals.yaml` for what each key does."""
 
+    opens_at: Contribution
     quiet_weeks: int = Field(ge=1, le=52)
     combine_within_days: int = Field(ge=7, le=91)
     renewal_near_days: int = Field(ge=7, le=365)

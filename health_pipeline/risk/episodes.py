@@ -59,6 +59,7 @@ def step(
     week: date,
     fired: Iterable[str],
     closings: Closings,
+    openers: Iterable[str] | None = None,
 ) -> Episode | None:
     """One account's risk after a week.
 
@@ -69,35 +70,39 @@ def step(
     key : account and side
     fired : signals that fired in the week, with evidence
     closings : what people closed, and since when that counts
+    openers : those of the signals that are strong enough to open a risk and to be an occurrence of it; None: all.
+        The others are shown beside them, and keep nothing open
 
     Returns
     -------
     Episode or None
-        None where nothing fired and nothing is open.
+        None where nothing strong enough fired and nothing is open.
     """
     signals = sorted(set(fired))
+    strong = set(signals) if openers is None else set(openers) & set(signals)
     if before is not None and closings.get(before.packet_id, date.max) <= week:
         before = replace(before, is_closed=True)
     if before is not None and before.is_closed:
-        return _after_closing(before, last_episode, week, signals)
+        return _after_closing(before, last_episode, week, signals, strong)
     if before is None:
-        return _opened(key, last_episode + 1, week, signals) if signals else None
+        return _opened(key, last_episode + 1, week, signals) if strong else None
     return replace(
         before,
-        last_fired_week=week if signals else before.last_fired_week,
-        occurrences=before.occurrences + bool(signals),
+        last_fired_week=week if strong else before.last_fired_week,
+        occurrences=before.occurrences + bool(strong),
         firing={signal: before.firing.get(signal, week) for signal in signals},
         recent={**before.recent, **dict.fromkeys(signals, week)},
     )
 
 
-def _after_closing(before: Episode, last_episode: int, week: date, signals: list[str]) -> Episode | None:
+def _after_closing(
+    before: Episode, last_episode: int, week: date, signals: list[str], strong: set[str]
+) -> Episode | None:
     """What goes on after a closing was decided on already; what is new opens the next episode."""
-    if set(signals) - set(before.firing):
+    if strong - set(before.firing):
         return _opened(before.key, last_episode + 1, week, signals)
-    if signals:
-        return replace(before, firing={signal: before.firing[signal] for signal in signals})
-    return None
+    going_on = {signal: before.firing[signal] for signal in signals if signal in before.firing}
+    return replace(before, firing=going_on) if going_on else None
 
 
 def _opened(key: tuple[str, Side], episode: int, week: date, signals: list[str]) -> Episode:

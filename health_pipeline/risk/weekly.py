@@ -20,7 +20,7 @@ from health_pipeline.risk.evidence import RecordsBySet, Showing, pieces
 from health_pipeline.risk.model import Evidence, FiredSignal, Pattern, Reading, Risk, Severity, Side
 from health_pipeline.risk.patterns import FeaturePaths, patterns_of
 from health_pipeline.risk.signals import FeatureRows, Observed, is_applicable, missing_domains, observe, readings
-from health_pipeline.risk.strength import strongest_first
+from health_pipeline.risk.strength import LEVELS, strongest_first
 
 SIDES: tuple[Side, ...] = ("risk", "expansion")
 NO_RECORD = "no_record"
@@ -118,6 +118,7 @@ class _WeekReview:
         off = inputs.not_applicable_domains
         self.signals = [signal for signal in self.policy.signals if is_applicable(signal, off)]
         self.levels = {signal.id: signal.contribution for signal in self.policy.signals}
+        self.opens_at = LEVELS.index(self.policy.opens_at)
         self.observed: dict[str, Observed] = {signal.id: observe(self.rows, signal) for signal in self.signals}
         self.counter = [
             (entry, observe(self.rows, entry)) for entry in self.policy.counter_evidence if is_applicable(entry, off)
@@ -164,7 +165,8 @@ class _WeekReview:
             before = self.episodes.get(key)
             names = [one.signal.id for one in own]
             newest = self.last_episode.get(key, 0)
-            after = step(before, newest, key, self.week.monday, names, self.inputs.closings)
+            strong = [name for name in names if LEVELS.index(self.levels[name]) >= self.opens_at]
+            after = step(before, newest, key, self.week.monday, names, self.inputs.closings, strong)
             if after is None:
                 self.episodes.pop(key, None)
                 continue

@@ -63,6 +63,7 @@ def policy(*signals: RiskSignal, counter: Sequence[tuple[Any, ...]] = (), **give
         for name, feature, comparator, threshold, record_set, against in counter
     )
     values: dict[str, Any] = {
+        "opens_at": "low",
         "quiet_weeks": 4,
         "combine_within_days": 30,
         "renewal_near_days": 120,

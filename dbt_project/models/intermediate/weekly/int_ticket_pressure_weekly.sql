@@ -37,7 +37,9 @@ counted as (
 select
     spine.account_id,
     spine.week,
-    counted.oldest_open_high_priority_ticket_days,
+    case
+        when spine.is_support_ticket_connected then coalesce(counted.oldest_open_high_priority_ticket_days, 0)
+    end as oldest_open_high_priority_ticket_days,
     case
         when spine.is_support_ticket_connected then cast(coalesce(counted.tickets_84d_before, 0) / 3.0 as double)
     end as ticket_baseline_28d,
