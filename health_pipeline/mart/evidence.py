@@ -16,6 +16,7 @@ from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.warehouse import INTERMEDIATE_SCHEMA
 from health_pipeline.policy.company import Domain
 from health_pipeline.policy.features import feature
+from health_pipeline.policy.risk_signals import CATEGORIES
 from health_pipeline.settings import Settings
 
 SHOWN_IDS = 5
@@ -45,6 +46,17 @@ TABLES_OF_FEATURE: dict[str, tuple[str, ...]] = {
     "has_exec_sponsor": ("crm_contact",),
     "champion_left_180d": ("crm_contact",),
     "csm_sentiment": ("cs_note",),
+    "renewal_pushed_days_91d": ("crm_opportunity",),
+    "employee_count_change_share_365d": ("source_account",),
+    "has_parent_changed_365d": ("source_account",),
+    "sponsor_left_90d": ("crm_contact",),
+    "sponsor_meetings_missed_91d": ("cs_note", "crm_contact"),
+    "days_since_last_sponsor_touch": ("cs_note", "crm_contact"),
+    "silent_channels_60d": ("usage_event", "usage_daily", "support_ticket", "cs_note"),
+    "max_milestone_slip_days": ("pm_milestone",),
+    "off_track_projects": ("pm_project",),
+    "migration_projects": ("pm_project",),
+    **{f"{category}_phrases_28d": ("support_ticket", "survey_response", "cs_note") for category in CATEGORIES},
     "risk_phrase_count_91d": ("support_ticket", "survey_response", "cs_note"),
     "text_sentiment_91d": ("support_ticket", "survey_response", "cs_note"),
     "csm_sentiment_age_days": ("cs_note",),
@@ -57,6 +69,7 @@ MOMENT_OF_FEATURE: dict[str, str] = {
     "late_payment_share_365d": "due_date",
     "full_resolution_minutes_median_91d": "solved_at",
     "champion_left_180d": "left_at",
+    "sponsor_left_90d": "left_at",
 }
 
 

@@ -12,8 +12,9 @@ from health_pipeline.policy.documents import Document, PolicyModel, load_documen
 from health_pipeline.policy.features import Operator, feature, nearest
 from health_pipeline.policy.playbooks import predictions
 from health_pipeline.policy.record_sets import RECORD_SETS
-from health_pipeline.policy.risk_phrases import PhraseCategory as Category
+from health_pipeline.policy.risk_phrases import PhraseCategory
 
+Category = PhraseCategory
 # Thirteen of risk, and expansion on the other side.
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 EXPANSION = "expansion"

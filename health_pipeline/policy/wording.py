@@ -116,6 +116,35 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "csm_sentiment": lambda v: f"CSM pulse {v:.0f} of 5",
     "risk_phrase_count_91d": lambda v: _none_or("risk phrase", "no risk phrase")(v) + " in texts of 91 days",
     "text_sentiment_91d": lambda v: f"tone of texts {'0' if round(v, 1) == 0 else f'{v:+.1f}'} (-1 to 1) in 91 days",
+    "renewal_pushed_days_91d": lambda v: (
+        f"a renewal pushed by {counted(v, 'day')} in 91 days" if v > 0 else "no renewal pushed in 91 days"
+    ),
+    "employee_count_change_share_365d": _moved("the customer's employees", "on a year before"),
+    "has_parent_changed_365d": _yes_no("another parent company than a year before", "the same parent company"),
+    "active_users_change_share_4w": _moved("active users", "on the four weeks before"),
+    "top_user_events_share_28d": lambda v: f"{percent(v)} of the use by one user",
+    "usage_change_share_4w_year_before": _moved("usage a year earlier", "on the four weeks before those"),
+    "workspaces_started_56d": lambda v: _none_or("new workspace", "no new workspace")(v) + " in 56 days",
+    "oldest_open_high_priority_ticket_days": lambda v: (
+        f"a ticket of high priority open for {counted(v, 'day')}" if v > 0 else "no ticket of high priority open"
+    ),
+    "ticket_baseline_28d": lambda v: f"{v:.1f} tickets in 28 days as a rule",
+    "ticket_volume_ratio_28d": lambda v: f"{v:.1f} times the usual number of tickets",
+    "defect_tickets_28d": lambda v: _none_or("defect", "no defect")(v) + " reported in 28 days",
+    "escalated_open_tickets": _none_or("escalated open ticket", "no escalated open ticket"),
+    "sponsor_left_90d": _yes_no("a sponsor left in 90 days", "no sponsor left"),
+    "sponsor_meetings_missed_91d": lambda v: (
+        f"a sponsor missed {counted(v, 'meeting')} in a row" if v > 0 else "no meeting missed by a sponsor"
+    ),
+    "days_since_last_sponsor_touch": _ago("last touch with a sponsor", "no touch with a sponsor"),
+    "silent_channels_60d": lambda v: _none_or("channel", "no channel")(v) + " silent for 60 days",
+    "nps_points_90d": lambda v: f"NPS answers of {v:.1f} points on average in 90 days",
+    "nps_points_change_90d": lambda v: f"NPS answers {v:+.1f} points on the answers before",
+    "max_milestone_slip_days": lambda v: (
+        f"a milestone {counted(v, 'day')} behind its baseline" if v > 0 else "no milestone behind its baseline"
+    ),
+    "off_track_projects": _none_or("project off track", "no project off track"),
+    "migration_projects": _none_or("migration project", "no migration project"),
     "goals_on_track_share": lambda v: f"{percent(v)} of the goals on track",
     "overdue_goals": _none_or("overdue goal", "no overdue goal"),
     "days_since_goal_validated": _ago("last goal validated", "no goal validated"),
@@ -153,6 +182,9 @@ def describe(feature: str, value: float | None) -> str:
         return f"{readable(feature)} unknown"
     if feature in _DESCRIBE:
         return _DESCRIBE[feature](value)
+    if feature.endswith("_phrases_28d"):
+        subject = f"{readable(feature.removesuffix('_phrases_28d'))} phrase"
+        return _none_or(subject, f"no {subject}")(value) + " in texts of 28 days"
     if feature.rpartition("_share")[1] and abs(value) <= 1:
         return f"{readable(feature)} {percent(value)}"
     return f"{readable(feature)} {value:,.3g}"
