@@ -10,7 +10,7 @@ from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.review.cases import Case, approval_holds
 from health_pipeline.review.forms import ReadForm
 from health_pipeline.review.permissions import GRANTS, Person, covers
-from health_pipeline.review.states import TRANSITIONS, Transition
+from health_pipeline.review.states import TRANSITIONS, Transition, blocked_by
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class StopRule:
         """The actions it can stop."""
         if self.rule_id in EVERYWHERE:
             return tuple(row.action for row in TRANSITIONS if row.permission != "system")
-        return tuple(row.action for row in TRANSITIONS if self.rule_id in row.guards)
+        return blocked_by(self.rule_id)
 
 
 @dataclass(frozen=True)
