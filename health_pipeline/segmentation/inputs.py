@@ -40,7 +40,10 @@ def read_inputs(settings: Settings, quarter: Quarter, cutoff_hours: int) -> Revi
     return ReviewInputs(
         quarter=quarter,
         features=features,
-        before=model_of_quarter(read_published(settings, "segment_models"), quarter.previous),
+        before=model_of_quarter(
+            read_published(settings, "segment_models"),
+            read_published(settings, "segment_assignments_quarterly", quarters=[quarter.previous]),
+        ),
         features_before=features_before,
         outcomes=_outcomes(settings, before, known_at),
         treatments=_treatments(settings, last, known_at),

@@ -159,10 +159,18 @@ def recommended_models(models: pa.Table) -> pa.Table:
     return models.filter(pc.fill_null(models["is_recommended"], True))
 
 
-def model_of_quarter(models: pa.Table, quarter: Quarter) -> SegmentModel | None:
-    """The model that quarter's review recommended; None where it has none."""
-    of_quarter = pc.equal(models["quarter"], pa.scalar(quarter.first_day, pa.date32()))
-    rows = recommended_models(models.filter(of_quarter)).to_pylist()
+def model_of_quarter(models: pa.Table, assignments: pa.Table) -> SegmentModel | None:
+    """The model that put a quarter's accounts into segments; None where none did.
+
+    A restated quarter has more than one model in the registry, so the assignments say which counts.
+
+    Parameters
+    ----------
+    models : segment_models
+    assignments : segment_assignments_quarterly of that quarter
+    """
+    ids = set(assignments["segment_model_id"].to_pylist()) - {None}
+    rows = [row for row in models.to_pylist() if row["segment_model_id"] in ids]
     return SegmentModel.from_json(rows[0]["parameters"]) if rows else None
 
 

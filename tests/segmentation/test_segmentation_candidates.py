@@ -78,11 +78,11 @@ def test_alternatives_can_be_adopted_and_are_not_by_themselves(
     both = pa.concat_tables([review.alternatives, review.model])
     assert len(set(both["segment_model_id"].to_pylist())) == both.num_rows
     assert recommended_models(both).equals(review.model)
-    read_back = model_of_quarter(both, quarter)
+    read_back = model_of_quarter(both, review.assignments)
     assert read_back is not None
     assert review.fitted is not None
     assert read_back.names == review.fitted.names
-    assert model_of_quarter(both, quarter.previous) is None
+    assert model_of_quarter(both, review.assignments.slice(0, 0)) is None
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     adopt_first(url, both, "first_automatic", datetime(2026, 10, 8, tzinfo=UTC))
     assert [one.segment_model_id for one in adoptions(url)] == review.model["segment_model_id"].to_pylist()
