@@ -47,3 +47,23 @@ def policy_what_if(
         if output is not None:
             comparing.write_csv(compared, output)
             out.print(f"{len(compared.accounts)} rows are in {output}.")
+
+
+@policy_app.command("budget")
+def policy_budget(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with another risk_signals.yaml, shown beside the one in force.")
+    ] = None,
+    weeks: Annotated[int, typer.Option(min=1, help="How many of the newest published weeks to count.")] = 26,
+    output: Annotated[Path | None, typer.Option(help="Write the count of every signal and week as CSV here.")] = None,
+) -> None:
+    """Say on how many accounts each risk signal would have fired, week by week. Publishes nothing."""
+    from health_pipeline.orchestration import policy_budget as counting  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        found = counting.policy_budget(Settings(), folder, weeks)
+        for part in counting.policy_budget_text(found):
+            out.print(part)
+        if output is not None:
+            counting.write_budget(found.then or found.now, output)
+            out.print(f"The counts of every week are in {output}.")
