@@ -114,8 +114,17 @@ def incidents_close(
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+    is_audit: Annotated[
+        bool, typer.Option("--audit", help="Audit the high-risk accounts instead: what is missing for whom.")
+    ] = False,
 ) -> None:
-    """Look at this installation: what is wrong, what that means, what to do. Exits with 1 if anything is severe."""
+    """Look at this installation: what is wrong, what that means, what to do. Exits with 1 if anything is severe.
+
+    With --audit: event, evidence, owner, mitigation, escalation decision, decision status, review date and outcome of
+    every high-risk account of the newest week. Exits with 1 if anything is missing.
+    """
+    if is_audit:
+        _audit(as_json)
     from health_pipeline.orchestration.doctor.diagnosis import diagnose  # noqa: PLC0415
     from health_pipeline.orchestration.doctor.gathering import gather_environment, gather_stores  # noqa: PLC0415
 
@@ -128,6 +137,19 @@ def doctor(
             for line in diagnosis.lines():
                 out.print(line, markup=False)
         raise typer.Exit(1 if diagnosis.is_severe else 0)
+
+
+def _audit(as_json: bool) -> None:
+    from health_pipeline.orchestration.doctor.risk_audit import gather_audit  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        audit = gather_audit(Settings())
+        if as_json:
+            print(json.dumps(audit.as_dict(), indent=1, ensure_ascii=False))
+        else:
+            for line in audit.lines():
+                out.print(line, markup=False)
+        raise typer.Exit(0 if audit.is_complete else 1)
 
 
 @app.command()

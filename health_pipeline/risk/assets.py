@@ -29,6 +29,7 @@ from health_pipeline.policy.exception_queue import load_exception_queue
 from health_pipeline.policy.risk_signals import RiskSignalPolicy, load_risk_signals
 from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.evidence import RecordsBySet
+from health_pipeline.risk.metrics import measurement_event_rows, metrics_table
 from health_pipeline.risk.model import Risk, Severity
 from health_pipeline.risk.packet import PacketPolicy, build_packets, load_packet_policy, packet_rows
 from health_pipeline.risk.patterns import FeaturePaths
@@ -39,6 +40,7 @@ from health_pipeline.settings import Settings
 
 GROUP = "04b_risk"
 TABLES = ("risk_packets", "risk_evidence", "exception_queue_weekly")
+MEASURES = ("review_metrics_weekly", "measurement_events")
 logger = get_logger("risk")
 
 
@@ -100,7 +102,32 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         report_preview(context, "risk_packets", newest_week(tables["risk_packets"], "category", _SUMS))
         report_preview(context, "risk_evidence", newest_week(tables["risk_evidence"], "source_table", {}))
 
-    return [review_risks]
+    @dg.multi_asset(
+        name="measure_review",
+        specs=[mart_spec(name, GROUP, ["risk_packets"], {"python", "duckdb"}) for name in MEASURES],
+        partitions_def=weekly,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys=STORES,
+    )
+    def measure_review(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        """Rate the week's packets by their parts; name the events that packets leave over all weeks."""
+        settings = context.resources.settings
+        weeks = weeks_of(context)
+        mondays = {week.monday for week in weeks}
+        packets = read_mart(settings, "risk_packets", weeks)
+        features = read_mart(settings, "account_features_weekly", weeks).select(["week", "as_of_at", "known_at"])
+        # Decisions come back as landed records; until they do, what they would give is unknown.
+        metrics = metrics_table(packets, features.group_by(features.column_names).aggregate([]).to_pylist())
+        before = [row for row in read_published(settings, "risk_packets").to_pylist() if row["week"] not in mondays]
+        events = measurement_event_rows([*before, *packets.to_pylist()])
+        write_slices(settings, "review_metrics_weekly", metrics, weeks=weeks)
+        report_slices(context, "review_metrics_weekly", metrics, _metric_numbers(metrics))
+        yield dg.MaterializeResult(asset_key="review_metrics_weekly")
+        write_slices(settings, "measurement_events", events)
+        report_slices(context, "measurement_events", events)
+        yield dg.MaterializeResult(asset_key="measurement_events", metadata={"events": events.num_rows})
+
+    return [review_risks, measure_review]
 
 
 _SUMS = {"value_at_risk": "value", "supporting_evidence": "for", "contradicting_evidence": "against"}
@@ -139,6 +166,14 @@ def unresolved_sentence(evidence_ids: Sequence[str]) -> str:
         f"{len(evidence_ids)} pieces of evidence resolve to no landed record that was known then, the first is "
         f"{evidence_ids[0]}; no risk of this run is kept: build the feature mart for these weeks again."
     )
+
+
+def _metric_numbers(metrics: pa.Table) -> dict[str, dict[str, float]]:
+    numbers: dict[str, dict[str, float]] = {}
+    for row in metrics.to_pylist():
+        if row["value"] is not None:
+            numbers.setdefault(str(row["week"]), {})[row["metric"].replace("_", " ")] = row["value"]
+    return numbers
 
 
 def _numbers(packets: pa.Table, reviewed: ReviewedWeek) -> dict[str, float]:

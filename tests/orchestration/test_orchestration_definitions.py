@@ -37,8 +37,6 @@ READING_ORDER = [
 BUILT_BY_NO_ASSET = {
     "account_health_current",
     "publication_log",
-    "review_metrics_weekly",
-    "measurement_events",
 }
 
 

@@ -181,6 +181,12 @@ STORES: list[StoreCase] = [
         "severe",
         "failed at 2026-10-28 09:00",
     ),
+    (
+        stores.check_risk_review,
+        {"risk_review_lacks": ("no review scheduled",)},
+        "severe",
+        "the risk review is not ready: no review scheduled",
+    ),
     (stores.check_incidents, {"open_incidents": ("i-1",)}, "warning", "1 incidents are open and nobody's: i-1"),
     (stores.check_schedules, {"schedules": {"weekly": False}}, "note", "switched off: weekly"),
     (

@@ -23,6 +23,7 @@ ENVIRONMENT_CHECKS: tuple[Callable[[Environment], Iterator[Finding]], ...] = (
 STORE_CHECKS: tuple[Callable[[Stores], Iterator[Finding]], ...] = (
     stores.check_readable,
     stores.check_policy,
+    stores.check_risk_review,
     stores.check_sources,
     stores.check_waiting_loads,
     stores.check_release,

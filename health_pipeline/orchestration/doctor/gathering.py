@@ -27,6 +27,8 @@ from health_pipeline.orchestration.doctor.stores import RunState, SourceState, S
 from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB
 from health_pipeline.orchestration.overview import document_loaders
 from health_pipeline.policy.company import CompanyPolicy, load_company
+from health_pipeline.policy.risk_review import load_risk_review
+from health_pipeline.policy.risk_signals import load_risk_signals
 from health_pipeline.publication.releases import Release, current_release, damages
 from health_pipeline.quality.incidents import list_incidents
 from health_pipeline.settings import REPOSITORY, Settings
@@ -116,6 +118,7 @@ def gather_stores(settings: Settings, now: datetime) -> Stores:
     return Stores(
         now=now,
         policy_problems=problems,
+        risk_review_lacks=() if problems else facts.read("risk_review.yaml", lambda: _risk_review_lacks(settings), ()),
         sources=facts.read("the landing", lambda: _sources(landing, company), ()),
         waiting=facts.read("the quarantine", lambda: _waiting(landing, company), ()),
         release=release.name if release else None,
@@ -158,6 +161,11 @@ def _memory_bytes() -> int:
 def _bytes_of(text: str) -> int:
     number, unit = text.upper().rstrip("BI KMGT"), text.upper().lstrip("0123456789. ")
     return int(float(number) * _UNITS[unit]) if number and unit in _UNITS else 0
+
+
+def _risk_review_lacks(settings: Settings) -> tuple[str, ...]:
+    signals = load_risk_signals(settings.policy).model.signals
+    return load_risk_review(settings.policy).model.not_ready(frozenset(signal.category for signal in signals))
 
 
 def _policy_problems(settings: Settings) -> Iterator[str]:

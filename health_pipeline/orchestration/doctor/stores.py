@@ -66,6 +66,7 @@ class Stores:
     open_incidents : ids of incidents that nobody took
     schedules : name to whether it is switched on
     daemon_seen_at : Dagster daemon's last sign of life, naive UTC
+    risk_review_lacks : what the risk review needs before packets are built
     """
 
     now: datetime
@@ -89,6 +90,7 @@ class Stores:
     open_incidents: tuple[str, ...] = ()
     schedules: Mapping[str, bool] | None = None
     daemon_seen_at: datetime | None = None
+    risk_review_lacks: tuple[str, ...] = ()
 
 
 def check_readable(facts: Stores) -> Iterator[Finding]:
@@ -112,6 +114,18 @@ def check_policy(facts: Stores) -> Iterator[Finding]:
             sentence,
             "no run starts before it is right",
             "correct what it names; `health-pipeline policy check` says whether it is right now",
+        )
+
+
+def check_risk_review(facts: Stores) -> Iterator[Finding]:
+    """The risk review is ready: categories, someone who can approve mitigations, a review that is scheduled."""
+    if facts.risk_review_lacks:
+        yield Finding(
+            "risk review",
+            "severe",
+            f"the risk review is not ready: {'; '.join(facts.risk_review_lacks)}",
+            "packets are withheld until it is; scores, tiers and the plan still come",
+            "fill categories, mitigation_approver_roles and review_schedule in risk_review.yaml of the policy folder",
         )
 
 

@@ -1,0 +1,132 @@
+"""The decision packet rate and its parts, by hand; the events of packets, named as the ledger's intake names them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from health_pipeline.contract.mart import mart_tables
+from health_pipeline.review.intake import IncomingPacket, drafts_of
+from health_pipeline.risk.metrics import PARTS, RATE, measurement_event_rows, metrics_table
+
+MONDAY = date(2026, 11, 9)
+
+
+def clock(week: date) -> dict[str, Any]:
+    as_of_at = datetime.combine(week, datetime.min.time()) + timedelta(weeks=1)
+    return {"week": week, "as_of_at": as_of_at, "known_at": as_of_at + timedelta(hours=6)}
+
+
+def packet(name: str, week: date = MONDAY, **given: Any) -> dict[str, Any]:
+    """A high risk with everything a decision takes."""
+    return {
+        **clock(week),
+        "packet_id": name,
+        "account_id": f"account-{name}",
+        "side": "risk",
+        "state": "approved",
+        "category": "support",
+        "supporting_evidence": 1,
+        "severity": "high",
+        "owner_email": "ana@example.com",
+        "mitigation_options": "support_review",
+        "escalation_role": "customer_success_leader",
+        "follow_up_date": date(2026, 11, 30),
+        "packet_hash": "h1",
+        **given,
+    }
+
+
+def metrics(*packets: dict[str, Any], has_decisions: bool = True) -> dict[str, tuple[Any, Any, Any]]:
+    table = pa.Table.from_pylist(list(packets), schema=mart_tables()["risk_packets"].arrow_schema)
+    found = metrics_table(table, [clock(MONDAY)], has_decisions)
+    return {row["metric"]: (row["value"], row["numerator"], row["denominator"]) for row in found.to_pylist()}
+
+
+LACKING = {
+    "event": {"category": None},
+    "evidence": {"supporting_evidence": 0},
+    "severity": {"severity": None},
+    "owner": {"owner_email": None},
+    "mitigation": {"mitigation_options": None},
+    "escalation_path": {"escalation_role": None},
+    "review_decision": {"state": "in_review"},
+    "follow_up_date": {"follow_up_date": None},
+}
+
+
+def test_the_parts_are_those_of_the_definition():
+    assert set(LACKING) == set(PARTS)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_one_part_lacking_in_one_of_two_halves_its_share_and_the_rate_and_no_other(part):
+    found = metrics(packet("a"), packet("b", **LACKING[part]))
+    assert found[RATE] == (0.5, 1, 2)
+    shares = {name: found[f"packets_with_{name}"] for name in PARTS}
+    assert shares == {**dict.fromkeys(PARTS, (1.0, 2, 2)), part: (0.5, 1, 2)}
+
+
+def test_what_only_people_give_is_unknown_until_decisions_come_back():
+    found = metrics(packet("a"), has_decisions=False)
+    assert found["packets_with_owner"] == (1.0, 1, 1)
+    for unknown in (RATE, "packets_with_review_decision", "packets_with_follow_up_date", f"high_risk_{RATE}"):
+        assert found[unknown] == (None, None, 1)
+
+
+def test_high_risks_are_counted_apart_and_what_has_ended_or_is_growth_is_no_open_risk():
+    found = metrics(
+        packet("a", severity="critical"),
+        packet("b", severity="medium", owner_email=None),
+        packet("c", state="closed"),
+        packet("d", side="expansion"),
+    )
+    assert found["open_risks"] == (2.0, 2, None)
+    assert found["high_risk_accounts"] == (1.0, 1, None)
+    assert found["packets_with_owner"] == (0.5, 1, 2)
+    assert found["high_risk_packets_with_owner"] == (1.0, 1, 1)
+
+
+def test_a_share_of_nothing_is_unknown():
+    assert metrics()[RATE] == (None, 0, 0)
+    assert metrics()["open_risks"] == (0.0, 0, None)
+
+
+def test_a_risk_is_detected_once_and_built_each_time_its_content_changes():
+    weeks = [MONDAY + timedelta(weeks=number) for number in range(5)]
+    hashes = ["h1", "h1", None, "h1", "h2"]
+    rows = [packet("a", week, packet_hash=found) for week, found in zip(weeks, hashes, strict=True)]
+    events = measurement_event_rows(reversed(rows)).to_pylist()
+    assert sorted((row["event_type"], row["occurred_at"]) for row in events) == [
+        ("packet_built", datetime(2026, 11, 16)),
+        ("packet_built", datetime(2026, 12, 14)),
+        ("risk_detected", datetime(2026, 11, 16)),
+    ]
+    assert len({row["event_id"] for row in events}) == 3
+    assert measurement_event_rows(rows).equals(measurement_event_rows(reversed(rows)))
+
+
+def test_the_ledger_names_the_same_events_and_the_same_case():
+    row = packet("a")
+    incoming = IncomingPacket(
+        packet_id="a",
+        packet_hash="h1",
+        account_id="account-a",
+        week=MONDAY,
+        as_of_at=row["as_of_at"],
+        category="support",
+        side="risk",
+        severity="high",
+        owner_email="ana@example.com",
+        value_at_risk=None,
+        days_to_renewal=None,
+        is_quiet=False,
+    )
+    drafts = drafts_of(None, incoming, "r1", datetime(2026, 11, 16, 7))
+    events = measurement_event_rows([row]).to_pylist()
+    assert sorted((event["event_type"], event["case_id"]) for event in events) == sorted(
+        (draft.type, draft.case_id) for draft in drafts
+    )
