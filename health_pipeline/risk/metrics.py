@@ -55,7 +55,7 @@ def metric_rows(packets: Iterable[Packet], week: Mapping[str, Any], has_decision
     rows.append(_count("high_risk_accounts", len({row["account_id"] for row in severe})))
     for prefix, among in (("", open_risks), ("high_risk_", severe)):
         held = {name: _held(name, among, has_decisions) for name in PARTS}
-        whole = None if None in held.values() else [all(part) for part in zip(*held.values(), strict=True)]  # type: ignore[arg-type]
+        whole = None if None in held.values() else [all(part) for part in zip(*held.values(), strict=True)]
         rows.append(_share(prefix + RATE, whole, len(among)))
         rows += [_share(f"{prefix}packets_with_{name}", part, len(among)) for name, part in held.items()]
     return [{**week, **row} for row in rows]

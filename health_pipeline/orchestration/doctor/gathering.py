@@ -111,6 +111,7 @@ def gather_stores(settings: Settings, now: datetime) -> Stores:
     release = facts.read("the release", lambda: current_release(settings), None)
     nothing: dict[str, Any] = {}
     nobody: tuple[str | None, bool] = (None, False)
+    no_lack: tuple[str, ...] = ()
     figures = facts.read("the mart", lambda: _figures(release), nothing)
     holder, is_alive = facts.read("the run lock", lambda: _lock_holder(settings), nobody)
     dagster = facts.read("Dagster's history", lambda: _dagster(settings), nothing)
@@ -118,7 +119,9 @@ def gather_stores(settings: Settings, now: datetime) -> Stores:
     return Stores(
         now=now,
         policy_problems=problems,
-        risk_review_lacks=() if problems else facts.read("risk_review.yaml", lambda: _risk_review_lacks(settings), ()),
+        risk_review_lacks=facts.read("risk_review.yaml", lambda: _risk_review_lacks(settings), no_lack)
+        if not problems
+        else no_lack,
         sources=facts.read("the landing", lambda: _sources(landing, company), ()),
         waiting=facts.read("the quarantine", lambda: _waiting(landing, company), ()),
         release=release.name if release else None,
