@@ -154,10 +154,11 @@ def _comparison_table(title: str, comparison: Comparison, model_seconds: float |
 
 
 def put_section(page: Path, name: str, text: str, order: Sequence[str]) -> None:
-    """Put a scale's section in the place of its older one; the others stay."""
+    """Put a scale's section in the place of its older one; the others stay, those that are no scale at the end."""
     there = page.read_text(encoding="utf-8") if page.is_file() else ""
     parts = {found.split("\n", 1)[0].strip(): found for found in re.split(r"^## ", there, flags=re.M)[1:]}
     sections = {heading: f"## {body.rstrip()}\n" for heading, body in parts.items()}
     sections[name] = text.rstrip() + "\n"
-    ordered = [sections[heading] for heading in order if heading in sections]
+    others = [heading for heading in sections if heading not in order]
+    ordered = [sections[heading] for heading in (*order, *others) if heading in sections]
     page.write_text("\n".join([INTRODUCTION, *ordered]), encoding="utf-8")

@@ -72,3 +72,11 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path):
     content = page.read_text()
     assert content.index("## small") < content.index("## medium")
     assert "first" in content and "new" in content and "old" not in content
+
+
+def test_a_section_that_is_no_scale_stays_behind_them(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Benchmarks\n\n## texts\n\nby hand\n", encoding="utf-8")
+    put_section(page, "small", "## small\n\nmeasured\n", ["small", "medium"])
+    content = page.read_text()
+    assert content.index("measured") < content.index("## texts") < content.index("by hand")
