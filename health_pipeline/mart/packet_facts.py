@@ -14,7 +14,6 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.account_facts import (
     AccountFacts,
     Contract,
-    EarlierEpisode,
     Goal,
     RecordKey,
     RecordText,
@@ -27,6 +26,8 @@ from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.warehouse import DBT_SCHEMA, INTERMEDIATE_SCHEMA, OUTPUT_SCHEMA
 from health_pipeline.settings import Settings
 
+# dbt's views on what a packet shows beside features.
+FACT_MODELS = tuple(f"int_packet_{name}_weekly" for name in ("goals", "stakeholders", "contracts", "register"))
 Place = tuple[str, date]
 Rows = dict[Place, list[dict[str, Any]]]
 _SENTIMENT = ("csm_sentiment", "nps_account_90d", "csat_91d")
@@ -69,7 +70,6 @@ def read_account_facts(
         register = _rows(connection, _view("register"))
         deals = _rows(connection, f"{INTERMEDIATE_SCHEMA}.int_renewals_weekly")
         sentiment = _sentiment(connection, sentiment_weeks)
-        episodes = _episodes(connection)
     return {
         place: AccountFacts(
             account_id=place[0],
@@ -89,7 +89,6 @@ def read_account_facts(
             sentiment=tuple(
                 SentimentWeek(row["week"], *(row[name] for name in _SENTIMENT)) for row in sentiment[place]
             ),
-            episodes=tuple(EarlierEpisode(**row) for row in episodes[place]),
         )
         for place in places
     }
@@ -151,31 +150,6 @@ def _sentiment(connection: duckdb.DuckDBPyConnection, weeks: int) -> Rows:
     found: Rows = defaultdict(list)
     for row in rows.to_pylist():
         found[(row["account_id"], row["wanted_week"])].append(row)
-    return found
-
-
-def _episodes(connection: duckdb.DuckDBPyConnection) -> Rows:
-    """Earlier packets of the account that are not the week's own; each by its last week before."""
-    found: Rows = defaultdict(list)
-    packets = f"{OUTPUT_SCHEMA}.risk_packets"
-    if not _is_there(connection, packets):
-        return found
-    rows = connection.execute(
-        f"""
-        with earlier as (
-            select wanted.account_id, wanted.wanted_week, packets.*, row_number() over (
-                partition by wanted.account_id, wanted.wanted_week, packets.packet_id order by packets.week desc
-            ) as place
-            from wanted inner join {packets} as packets
-                on wanted.account_id = packets.account_id and packets.week < wanted.wanted_week
-        )
-        select
-            account_id, wanted_week, packet_id, side, episode, category, severity, state, opened_week, week as last_week
-        from earlier where place = 1 order by opened_week, packet_id
-        """
-    ).to_arrow_table()
-    for row in rows.to_pylist():
-        found[(row.pop("account_id"), row.pop("wanted_week"))].append(row)
     return found
 
 

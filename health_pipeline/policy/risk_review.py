@@ -18,8 +18,8 @@ StopRuleId = Literal[
     "evidence_stale",
     "absence_only",
     "assumption_unverified",
-    "severity_not_assessed",
-    "material_or_customer_facing",
+    "severity_unconfirmed",
+    "needs_higher_permission",
     "no_owner",
     "no_follow_up_date",
 ]
@@ -162,7 +162,6 @@ class RiskReviewPolicy(PolicyModel):
     ----------
     severity_matrix : rows are likelihood 1 to 5, columns impact 1 to 5; never falling along either
     mitigation_approver_roles, review_schedule, categories : without them packets are withheld
-    material_value : in the reporting currency
     """
 
     severity_matrix: tuple[tuple[Severity, ...], ...]
@@ -173,7 +172,6 @@ class RiskReviewPolicy(PolicyModel):
     review_schedule: ReviewSchedule | None = None
     stale_evidence_days: int = Field(default=45, ge=1)
     sentiment_weeks: int = Field(default=13, ge=2, le=52)
-    material_value: float = Field(gt=0)
     materiality: MaterialityPolicy
     stop_rules: dict[StopRuleId, StopRule]
     assumptions: dict[AssumptionId, str]

@@ -12,7 +12,8 @@ from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.releases import candidates_folder, current_release
 from health_pipeline.quality.audit import audit, evaluate
 from health_pipeline.quality.ledger_chain import anchors_of, check_chain
-from health_pipeline.quality.suites import LEDGER_TYPE, load_checks
+from health_pipeline.quality.packet_bodies import check_bodies
+from health_pipeline.quality.suites import LEDGER_TYPE, PACKET_TYPE, load_checks
 from health_pipeline.quality.verdict import CheckResult, DbtRecord, Verdict, run_kinds, verdict_path
 from health_pipeline.settings import Settings
 
@@ -49,7 +50,15 @@ def candidate_of_run(settings: Settings, run_id: str) -> Candidate | None:
 def audit_candidate(settings: Settings, candidate: Candidate, record: DbtRecord) -> Verdict:
     """Audit a candidate's own file, and the ledger it anchors; the verdict is stored beside it."""
     weeks, quarters = candidate.run_weeks, candidate.run_quarters
-    return audit(candidate.file, weeks, quarters, candidate.base_release, record, settings.ledger_url)
+    return audit(
+        candidate.file,
+        weeks,
+        quarters,
+        candidate.base_release,
+        record,
+        settings.ledger_url,
+        restricted=settings.restricted,
+    )
 
 
 def verdict_of(candidate: Candidate) -> Verdict | None:
@@ -79,4 +88,6 @@ def evaluate_published(settings: Settings, weeks: Sequence[Week], quarters: Sequ
         release.manifest["retired_columns"],
     )
     of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
+    of_packets = [check for check in checks if check.type == PACKET_TYPE]
+    results += check_bodies(of_packets, release.file, [week.monday for week in weeks], settings.restricted)
     return results + check_chain(of_ledger, settings.ledger_url, anchors_of(release.manifest))

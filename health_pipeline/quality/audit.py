@@ -16,8 +16,9 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.quality.frame_checks import check_frames
 from health_pipeline.quality.ledger_chain import anchors_of, check_chain
+from health_pipeline.quality.packet_bodies import check_bodies
 from health_pipeline.quality.sql_checks import audited, check_queries
-from health_pipeline.quality.suites import ACROSS_TYPES, FOLDER, LEDGER_TYPE, SQL_TYPE, Check, load_checks
+from health_pipeline.quality.suites import ACROSS_TYPES, FOLDER, LEDGER_TYPE, PACKET_TYPE, SQL_TYPE, Check, load_checks
 from health_pipeline.quality.verdict import (
     CheckResult,
     DbtRecord,
@@ -39,6 +40,7 @@ def audit(
     dbt_record: DbtRecord,
     ledger_url: str,
     folder: Path = FOLDER,
+    restricted: Path | None = None,
 ) -> Verdict:
     """Evaluate every check a run with those weeks and quarters has to pass, and store the verdict.
 
@@ -56,6 +58,8 @@ def audit(
         The ledger whose chain must hold the heads anchored in the candidate's manifest, its own and its base's.
     folder : Path
         Folder of the suites.
+    restricted : Path or None
+        The restricted store, which must hold the body of every packet of the run's weeks.
 
     Returns
     -------
@@ -75,6 +79,8 @@ def audit(
     results = evaluate(candidate_file, checks, week_days, quarter_days, manifest["retired_columns"], folder)
     of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
     results += check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
+    of_packets = [check for check in checks if check.type == PACKET_TYPE]
+    results += check_bodies(of_packets, candidate_file, week_days, restricted)
     with candidate_file.open("rb") as stream:
         file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     parts: dict[str, Any] = {

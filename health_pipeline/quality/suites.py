@@ -20,7 +20,8 @@ MANIFEST = "manifest.json"
 ACROSS_TABLES = "across_tables"
 SQL_TYPE = "sql_no_rows"
 LEDGER_TYPE = "ledger_chain"
-ACROSS_TYPES = (SQL_TYPE, LEDGER_TYPE)
+PACKET_TYPE = "packet_bodies"
+ACROSS_TYPES = (SQL_TYPE, LEDGER_TYPE, PACKET_TYPE)
 # Stands for "as the mart contract says", so that a suite does not repeat it.
 CONTRACT = "contract"
 

@@ -1,16 +1,15 @@
 """Dagster assets of the risk room: the run's risks as packets, the evidence behind them, the exception queue."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import dagster as dg
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table
-from health_pipeline.mart.packet_facts import read_account_facts
+from health_pipeline.mart.packet_facts import FACT_MODELS
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.risk_records import MODEL, read_risk_records, risk_query_hash, unresolved_evidence
 from health_pipeline.mart.warehouse import read_mart, write_slices
@@ -29,12 +28,14 @@ from health_pipeline.policy.exception_queue import load_exception_queue
 from health_pipeline.policy.risk_signals import RiskSignalPolicy, load_risk_signals
 from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.evidence import RecordsBySet
+from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.metrics import measurement_event_rows, metrics_table
-from health_pipeline.risk.model import Risk, Severity
-from health_pipeline.risk.packet import PacketPolicy, build_packets, load_packet_policy, packet_rows
+from health_pipeline.risk.model import Severity
+from health_pipeline.risk.packet import load_packet_policy
+from health_pipeline.risk.packets_of_week import packets_of_week
 from health_pipeline.risk.patterns import FeaturePaths
 from health_pipeline.risk.queue import queue_packets
-from health_pipeline.risk.rows import evidence_rows, packet_table, records_by_account, signal_words
+from health_pipeline.risk.rows import evidence_rows, records_by_account
 from health_pipeline.risk.weekly import ReviewedWeek, RiskInputs, review_weeks
 from health_pipeline.settings import Settings
 
@@ -50,7 +51,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         dg.AssetDep("account_features_weekly"),
         dg.AssetDep("account_health_weekly"),
         dg.AssetDep("watermelon_accounts_weekly"),
-        dg.AssetDep(["intermediate", MODEL]),
+        *(dg.AssetDep(["intermediate", name]) for name in (MODEL, *FACT_MODELS)),
     ]
 
     @dg.multi_asset(
@@ -65,16 +66,21 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         settings = context.resources.settings
         weeks = weeks_of(context)
         signals = load_risk_signals(settings.policy)
-        packets = replace(load_packet_policy(settings.policy), signals=signal_words(signals.model))
+        packets = load_packet_policy(settings.policy)
         if withheld := packets.not_ready():
             context.log.warning("packets are withheld: %s", "; ".join(withheld))
         found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
         numbers = {}
-        inputs_of_run = _inputs(settings, weeks, signals.model)
+        published = read_published(settings, "risk_packets").to_pylist()
+        inputs_of_run = _inputs(settings, weeks, signals.model, published)
+        history = EpisodeHistory(published, weeks[0].monday)
         for reviewed in review_weeks(inputs_of_run, weeks):
             # without a packet to be part of, evidence would be about nothing
             risks = () if withheld else reviewed.risks
-            found["risk_packets"].append(_packets(settings, risks, reviewed.week, packets))
+            made = packets_of_week(settings, risks, reviewed.week, packets, history)
+            if made.unverified:
+                logger.error("briefs_not_verified", count=len(made.unverified), packets=list(made.unverified[:5]))
+            found["risk_packets"].append(made.rows)
             found["risk_evidence"].append(evidence_rows(risks))
             numbers[str(reviewed.week)] = _numbers(found["risk_packets"][-1], reviewed)
             logger.info(
@@ -133,7 +139,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 _SUMS = {"value_at_risk": "value", "supporting_evidence": "for", "contradicting_evidence": "against"}
 
 
-def _inputs(settings: Settings, weeks: Sequence[Week], policy: RiskSignalPolicy) -> RiskInputs:
+def _inputs(
+    settings: Settings, weeks: Sequence[Week], policy: RiskSignalPolicy, published: Sequence[Mapping[str, Any]]
+) -> RiskInputs:
     features = read_mart(settings, "account_features_weekly", weeks)
     paths = sorted({signal.path_of for signal in policy.signals if signal.path_of})
     earlier = [weeks[0].shift(-back) for back in range(policy.path_weeks, 0, -1)]
@@ -146,18 +154,12 @@ def _inputs(settings: Settings, weeks: Sequence[Week], policy: RiskSignalPolicy)
     return RiskInputs(
         features=features,
         records_of=records_of,
-        before=EpisodesBefore(read_published(settings, "risk_packets").to_pylist(), weeks[0].monday),
+        before=EpisodesBefore(published, weeks[0].monday),
         policy=policy,
         not_applicable_domains=load_company(settings.policy).model.not_applicable_domains,
         query_hash=risk_query_hash(settings),
         paths=FeaturePaths(pa.concat_tables([before, features.select(columns)]), paths),
     )
-
-
-def _packets(settings: Settings, risks: Iterable[Risk], week: Week, policy: PacketPolicy) -> pa.Table:
-    of_week = tuple(risks)
-    facts = read_account_facts(settings, [(risk.account_id, week) for risk in of_week])
-    return packet_table(packet_rows(build_packets(of_week, facts, policy)), of_week)
 
 
 def unresolved_sentence(evidence_ids: Sequence[str]) -> str:

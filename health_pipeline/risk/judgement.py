@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
 from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown
 from health_pipeline.policy.risk_review import AssumptionId, RiskReviewPolicy, StopRuleId
-from health_pipeline.risk.model import Evidence, Risk, Severity
+from health_pipeline.risk.model import Evidence, Risk
 from health_pipeline.risk.rating import has_only_absence, supporting
 
 # The pipeline never says `confirmed`: that takes a person, a time and named evidence.
@@ -145,8 +144,8 @@ class Held:
 
     has_missing: bool
     has_unverified: bool
-    severity: Severity | None
-    value: Decimal | None
+    is_severity_confirmed: bool
+    is_material: bool
     touches_customer_or_budget: bool
     has_owner: bool
     has_follow_up: bool
@@ -154,14 +153,13 @@ class Held:
 
 def stop_rules_of(risk: Risk, held: Held, policy: RiskReviewPolicy) -> tuple[HeldBy, ...]:
     """The stop rules that hold the packet now. Those on the packet's own change and on the ledger are the desk's."""
-    is_material = held.value is not None and held.value >= Decimal(str(policy.material_value))
     holds: dict[StopRuleId, bool] = {
         "evidence_missing": held.has_missing or not supporting(risk.evidence),
         "evidence_stale": is_stale(risk, policy),
         "absence_only": has_only_absence(risk.evidence),
         "assumption_unverified": held.has_unverified,
-        "severity_not_assessed": held.severity is None,
-        "material_or_customer_facing": is_material or held.touches_customer_or_budget,
+        "severity_unconfirmed": not held.is_severity_confirmed,
+        "needs_higher_permission": held.is_material or held.touches_customer_or_budget,
         "no_owner": not held.has_owner,
         "no_follow_up_date": not held.has_follow_up,
     }

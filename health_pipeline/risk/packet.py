@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,9 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.playbooks import PlaybookPolicy, load_playbooks
+from health_pipeline.policy.review import load_review
 from health_pipeline.policy.risk_review import RiskReviewPolicy, load_risk_review
+from health_pipeline.policy.risk_signals import load_risk_signals
 from health_pipeline.policy.wording import describe
 from health_pipeline.risk.judgement import (
     Assumption,
@@ -25,6 +27,7 @@ from health_pipeline.risk.judgement import (
     causes_of,
     stop_rules_of,
 )
+from health_pipeline.risk.material import material_content
 from health_pipeline.risk.model import Evidence, FiredSignal, Risk, Severity, Side
 from health_pipeline.risk.options import Option, options_of, touches_customer_or_budget
 from health_pipeline.risk.rating import (
@@ -51,6 +54,7 @@ class PacketPolicy:
     ----------
     currency : the reporting currency
     policy_version : hash of them together
+    material_value : value at risk from which on the higher permission is needed
     signals : what the policy says of each signal
     """
 
@@ -58,6 +62,7 @@ class PacketPolicy:
     playbooks: PlaybookPolicy
     currency: str
     policy_version: str
+    material_value: Decimal
     signals: Mapping[str, SignalWords] = field(default_factory=dict)
 
     def not_ready(self) -> tuple[str, ...]:
@@ -68,8 +73,20 @@ class PacketPolicy:
 def load_packet_policy(folder: Path | None) -> PacketPolicy:
     """Read the documents; PolicyError where one can't be used."""
     review, playbooks, company = load_risk_review(folder), load_playbooks(folder), load_company(folder)
-    version = canonical_hash([review.hash, playbooks.hash, company.hash])[:16]
-    return PacketPolicy(review.model, playbooks.model, company.model.reporting_currency, version)
+    signals, decisions = load_risk_signals(folder), load_review(folder)
+    hashes = [document.hash for document in (signals, review, playbooks, company, decisions)]
+    words = {
+        signal.id: SignalWords(signal.title, signal.category, signal.contribution, signal.playbooks)
+        for signal in signals.model.signals
+    }
+    return PacketPolicy(
+        review.model,
+        playbooks.model,
+        company.model.reporting_currency,
+        canonical_hash(hashes)[:16],
+        Decimal(str(decisions.model.material_value)),
+        words,
+    )
 
 
 @dataclass(frozen=True)
@@ -218,8 +235,8 @@ def _build(risk: Risk, facts: AccountFacts, policy: PacketPolicy) -> Packet:
     held = Held(
         has_missing=bool(missing),
         has_unverified=any(not assumption.is_verified for assumption in assumptions),
-        severity=severity,
-        value=value,
+        is_severity_confirmed=case.severity is not None,
+        is_material=value is not None and value >= policy.material_value,
         touches_customer_or_budget=touches_customer_or_budget(options),
         has_owner=owner is not None,
         has_follow_up=case.follow_up_date is not None,
@@ -333,64 +350,6 @@ def changes_of(risk: Risk, facts: AccountFacts) -> tuple[Change, ...]:
     return tuple(Change(what, before, now) for what, before, now in pairs if before != now)
 
 
-def material_content(packet: Packet, review: RiskReviewPolicy) -> dict[str, Any]:
-    """What a decision rests on: the packet's hash changes when this does, and with nothing else.
-
-    Ages, dates of reading, wording, contact counts and small moves of a measured value are left out; a reported record
-    that is new, a value that moved by a step of the policy, another severity, cause or option are in.
-    """
-    steps = review.materiality
-    days = packet.facts.features.get("days_to_renewal")
-    return {
-        "packet_id": packet.packet_id,
-        "side": packet.side,
-        "is_quiet": packet.is_quiet,
-        "categories": [packet.category, packet.runner_up_category],
-        "signals": sorted([signal.signal_id, signal.contribution] for signal in packet.signals),
-        "evidence": sorted({_material_piece(piece, steps.gap_step) for piece in packet.evidence}),
-        "missing": sorted([gap.what, gap.why] for gap in packet.missing),
-        "goals": sorted([goal.record.source_record_id, goal.status, goal.is_overdue] for goal in packet.facts.goals),
-        "stakeholders": sorted(
-            [person.record.source_record_id, person.role or "", person.is_there] for person in packet.facts.stakeholders
-        ),
-        "contracts": sorted(
-            [one.record.source_record_id, str(one.period_ends_on), str(one.ends_on)] for one in packet.facts.contracts
-        ),
-        "register": sorted([entry.record.source_record_id, entry.status] for entry in packet.facts.register),
-        "causes": sorted([cause.cause_id, cause.status] for cause in packet.causes),
-        "assumptions": sorted(assumption.assumption_id for assumption in packet.assumptions),
-        "inherent": [packet.inherent.likelihood, packet.inherent.impact],
-        "severity": packet.severity,
-        "value": _value_band(packet.value_at_risk, steps.value_step),
-        "renewal": None if days is None else sum(days > band for band in steps.renewal_bands),
-        "owner": packet.owner_email,
-        "options": sorted(option.playbook_id for option in packet.options),
-    }
-
-
-def _material_piece(piece: Evidence, gap_step: float) -> tuple[str, ...]:
-    what = (piece.subject, piece.metric, piece.direction, piece.kind, piece.strength)
-    if piece.kind == "reported" or piece.text_field is not None:
-        return (*what, piece.source_system, piece.source_table, piece.source_record_id)
-    return (*what, _gap_band(piece, gap_step))
-
-
-def _gap_band(piece: Evidence, step: float) -> str:
-    if piece.gap is None or not piece.threshold:
-        return ""
-    return str(int(piece.gap / (abs(piece.threshold) * step)))
-
-
-def _value_band(value: Decimal | None, step: float) -> int | None:
-    """Bands that grow by the step, so that a band is the same share of a small and of a large amount."""
-    if value is None:
-        return None
-    band, edge = 0, Decimal(100)
-    while edge <= value:
-        band, edge = band + 1, edge * Decimal(str(1 + step))
-    return band
-
-
 def mart_row(packet: Packet) -> dict[str, Any]:
     """The packet's row of risk_packets: ids, metrics and counts; no quote, no person's name, no brief.
 
@@ -410,6 +369,9 @@ def mart_row(packet: Packet) -> dict[str, Any]:
         "days_to_renewal": packet.facts.features.get("days_to_renewal"),
         "escalation_role": packet.escalation.role,
         "respond_by": packet.escalation.respond_by,
+        "signals_since": joined(signal.first_fired_week.isoformat() for signal in packet.signals),
+        "assumptions": joined(assumption.assumption_id for assumption in packet.assumptions),
+        "stop_rules": joined(rule.rule_id for rule in packet.stop_rules),
         "mitigation_options": joined(option.playbook_id for option in packet.options),
     }
     names = mart_tables()["risk_packets"].arrow_schema.names
@@ -421,6 +383,6 @@ def joined(parts: Iterable[str]) -> str | None:
     return ",".join(parts) or None
 
 
-def packet_rows(packets: Sequence[Packet]) -> list[dict[str, Any]]:
-    """Rows of risk_packets, in order of packet and week."""
+def packet_rows(packets: Iterable[Packet]) -> list[dict[str, Any]]:
+    """Rows of risk_packets, in the order of the packets."""
     return [mart_row(packet) for packet in packets]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,8 +20,12 @@ from health_pipeline.mart.account_facts import (
 )
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.risk_review import load_risk_review
+from health_pipeline.risk.body import plain_citations
+from health_pipeline.risk.brief import render, write_brief
+from health_pipeline.risk.citations import citations_of
 from health_pipeline.risk.model import BenignCheck, Evidence, FiredSignal, Reading, Risk
-from health_pipeline.risk.packet import PacketPolicy
+from health_pipeline.risk.packet import Packet, PacketPolicy
+from health_pipeline.risk.phrasing import shown
 from health_pipeline.risk.rating import SignalWords
 
 WEEK = date(2026, 11, 9)
@@ -37,10 +42,24 @@ SIGNALS = {
 }
 
 
+@dataclass(frozen=True)
+class ExampleBrief:
+    """What the verifier is given."""
+
+    lines: tuple[tuple[str, str], ...]
+    facts: Mapping[str, Mapping[str, Any]]
+    texts: Callable[[str, str], str | None]
+
+
 def policy(**review: Any) -> PacketPolicy:
     """The built-in documents, with parts of risk_review.yaml replaced."""
     return PacketPolicy(
-        load_risk_review(None).model.model_copy(update=review), load_playbooks(None).model, "USD", "p0", SIGNALS
+        load_risk_review(None).model.model_copy(update=review),
+        load_playbooks(None).model,
+        "USD",
+        "p0",
+        Decimal(50000),
+        SIGNALS,
     )
 
 
@@ -285,3 +304,16 @@ def a_week_later(known: AccountFacts, later: Risk) -> tuple[AccountFacts, Risk]:
     )
     features = {**known.features, "week": week, "days_to_renewal": known.features["days_to_renewal"] - 7}
     return replace(known, week=week, features=features, features_before=known.features, week_before=later.week), moved
+
+
+def example_brief(packet: Packet) -> ExampleBrief:
+    """The packet's brief as a reader sees it, with its facts as the body holds them and its texts."""
+    citations = citations_of(packet)
+    by_label = {one.label: one for one in citations}
+
+    def text_of(label: str, slot: str) -> str | None:
+        found = by_label[label].texts[slot]
+        return shown(found.text.text[found.start : found.end])
+
+    lines = tuple((one.section, render(one.line, text_of)) for one in write_brief(citations))
+    return ExampleBrief(lines, plain_citations(citations), text_of)

@@ -50,7 +50,8 @@ def test_case_to_get_right() -> None:
     assert [rule.rule_id for rule in packet.stop_rules] == [
         "evidence_missing",
         "assumption_unverified",
-        "material_or_customer_facing",
+        "severity_unconfirmed",
+        "needs_higher_permission",
         "no_follow_up_date",
     ]
     assert packet.escalation.respond_by == date(2026, 11, 17)
@@ -74,7 +75,7 @@ def test_notice_is_critical_whatever_is_known() -> None:
     assert (packet.inherent.impact, packet.severity, packet.severity_rule) == (0, "critical", "always_critical")
     assert packet.value_at_risk is None
     assert all(option.is_save_offer for option in packet.options)
-    assert "material_or_customer_facing" in [rule.rule_id for rule in packet.stop_rules]
+    assert "needs_higher_permission" in [rule.rule_id for rule in packet.stop_rules]
 
 
 def test_unknown_is_rated_neither_worst_nor_best() -> None:

@@ -1,0 +1,92 @@
+"""Checks that each packet of a candidate has its body in the restricted store, as the mart says, and verifies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from health_pipeline.quality.sql_checks import audited
+from health_pipeline.quality.suites import Check
+from health_pipeline.quality.verdict import MAX_ROW_IDS, CheckResult, RowId
+from health_pipeline.risk.restricted import RestrictedStoreError, read_body, verify_body, words_of
+
+_PACKETS = """
+select packets.packet_id, cast(packets.week as varchar), packets.packet_hash, packets.body_sha256,
+    list(evidence.evidence_id order by evidence.evidence_id) filter (evidence.evidence_id is not null)
+from risk_packets as packets
+left join risk_evidence as evidence on packets.packet_id = evidence.packet_id and packets.week = evidence.week
+where packets.week in (select week from run_weeks)
+group by packets.packet_id, packets.week, packets.packet_hash, packets.body_sha256
+order by packets.packet_id, packets.week
+"""
+
+
+def check_bodies(
+    checks: Sequence[Check], candidate_file: Path, weeks: Sequence[date], restricted: Path | None
+) -> list[CheckResult]:
+    """The result of each check of type `packet_bodies`; not evaluated where mart or store can't be read.
+
+    Parameters
+    ----------
+    checks : the declared checks of that type
+    candidate_file : the mart that is audited
+    weeks : the run's Mondays
+    restricted : the restricted store; None: there is none, and every packet lacks its body
+    """
+    if not checks:
+        return []
+    error, broken, count = "", [], 0
+    try:
+        with audited(candidate_file, weeks, []) as connection:
+            packets = connection.execute(_PACKETS).fetchall()
+        count = len(packets)
+        broken = [packet for packet in packets if not _holds(restricted, *packet)]
+    except (duckdb.Error, PermissionError) as problem:
+        error = type(problem).__name__
+    ids: tuple[RowId, ...] = tuple((("packet_id", packet[0]), ("week", packet[1])) for packet in broken[:MAX_ROW_IDS])
+    return [
+        CheckResult(
+            check.suite,
+            check.name,
+            check.type,
+            check.severity,
+            check.reason,
+            passed=not broken and not error,
+            evaluated=not error,
+            observed="" if error else f"{len(broken)} of {count} packets",
+            unexpected_count=len(broken),
+            row_ids=ids,
+            error=error,
+        )
+        for check in checks
+    ]
+
+
+def _holds(
+    restricted: Path | None,
+    packet_id: str,
+    week: str,
+    packet_hash: str | None,
+    address: str | None,
+    evidence_ids: list[str] | None,
+) -> bool:
+    """Whether the body is there, unchanged, of this packet, on the mart's evidence, and its brief verifies."""
+    if restricted is None or address is None:
+        return False
+    try:
+        body = read_body(restricted, address)
+    except RestrictedStoreError:
+        return False
+    if body is None:
+        return False
+    packet = body["packet"]
+    is_its_own = (packet["packet_id"], packet["week"], packet["packet_hash"]) == (packet_id, week, packet_hash)
+    rests_on = sorted(piece["evidence_id"] for piece in packet["evidence"])
+    return bool(
+        is_its_own
+        and rests_on == sorted(evidence_ids or [])
+        and not verify_body(body, lambda keys: words_of(restricted, keys))
+    )

@@ -1,0 +1,89 @@
+"""A packet's body: the packet, its facts by label and its brief as plain JSON. Texts are references, never words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from health_pipeline.contract.content import canonical_hash, canonical_json
+from health_pipeline.mart.account_facts import RecordKey, RecordText
+from health_pipeline.risk.brief import write_brief
+from health_pipeline.risk.citations import Citation, citations_of
+from health_pipeline.risk.packet import Packet
+
+FORMAT = 1
+# Told by the packet's citations, or looked up by account and week: not written twice.
+_ELSEWHERE = ("facts",)
+
+
+def text_key(text: RecordText) -> str:
+    """The key of a text in the one place of texts: its record, version and column."""
+    return canonical_hash([*(getattr(text.record, part.name) for part in fields(RecordKey)), text.column])[:32]
+
+
+def body_of(packet: Packet) -> dict[str, Any]:
+    """The body of a packet, as plain JSON values; the same packet gives the same body.
+
+    Returns
+    -------
+    dict
+        `format`, `packet` (every field), `citations` (facts by label), `brief` (heading, text with placeholders, cited
+        labels).
+    """
+    citations = citations_of(packet)
+    own = {part.name: getattr(packet, part.name) for part in fields(packet) if part.name not in _ELSEWHERE}
+    brief = [{"section": one.section, "text": one.text, "cites": one.cites} for one in write_brief(citations)]
+    body = {"format": FORMAT, "packet": _plain(own), "citations": plain_citations(citations), "brief": brief}
+    # as it is read back: lists for tuples, text for dates and decimals
+    plain: dict[str, Any] = json.loads(canonical_json(body))
+    return plain
+
+
+def plain_citations(citations: Sequence[Citation]) -> dict[str, dict[str, Any]]:
+    """Facts by label as plain JSON values; of a text its key, place and span."""
+    found = {one.label: _citation(one) for one in citations}
+    plain: dict[str, dict[str, Any]] = json.loads(canonical_json(found))
+    return plain
+
+
+def _citation(one: Citation) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "values": dict(one.values),
+        "record": None if one.record is None else _plain(one.record),
+        "texts": {
+            name: {
+                "key": text_key(slot.text),
+                "record": _plain(slot.text.record),
+                "column": slot.text.column,
+                "start": slot.start,
+                "end": slot.end,
+                "is_sensitive": slot.text.is_sensitive,
+            }
+            for name, slot in one.texts.items()
+        },
+        "supported_by": one.supported_by,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as mappings; a `RecordText` among them would be a customer's words in a body."""
+    if isinstance(value, RecordText):
+        raise TypeError("a text of a record belongs into the place of texts, not into a packet's body.")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def texts_of(packet: Packet) -> tuple[RecordText, ...]:
+    """Every text that the packet's facts show, each once, in the order of their keys."""
+    texts = {
+        text_key(slot.text): slot.text for one in citations_of(packet) for slot in one.texts.values() if slot.text.text
+    }
+    return tuple(texts[key] for key in sorted(texts))

@@ -1,0 +1,70 @@
+"""What a decision on a packet rests on: an approval holds for its hash, so what only grows older is left out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from health_pipeline.policy.risk_review import RiskReviewPolicy
+from health_pipeline.risk.model import Evidence
+
+if TYPE_CHECKING:
+    from health_pipeline.risk.packet import Packet
+
+
+def material_content(packet: Packet, review: RiskReviewPolicy) -> dict[str, Any]:
+    """What a decision rests on: the packet's hash changes when this does, and with nothing else.
+
+    Ages, dates of reading, wording, contact counts and small moves of a measured value are left out; a reported record
+    that is new, a value that moved by a step of the policy, another severity, cause or option are in.
+    """
+    steps = review.materiality
+    days = packet.facts.features.get("days_to_renewal")
+    return {
+        "packet_id": packet.packet_id,
+        "side": packet.side,
+        "is_quiet": packet.is_quiet,
+        "categories": [packet.category, packet.runner_up_category],
+        "signals": sorted([signal.signal_id, signal.contribution] for signal in packet.signals),
+        "evidence": sorted({_material_piece(piece, steps.gap_step) for piece in packet.evidence}),
+        "missing": sorted([gap.what, gap.why] for gap in packet.missing),
+        "goals": sorted([goal.record.source_record_id, goal.status, goal.is_overdue] for goal in packet.facts.goals),
+        "stakeholders": sorted(
+            [person.record.source_record_id, person.role or "", person.is_there] for person in packet.facts.stakeholders
+        ),
+        "contracts": sorted(
+            [one.record.source_record_id, str(one.period_ends_on), str(one.ends_on)] for one in packet.facts.contracts
+        ),
+        "register": sorted([entry.record.source_record_id, entry.status] for entry in packet.facts.register),
+        "causes": sorted([cause.cause_id, cause.status] for cause in packet.causes),
+        "assumptions": sorted(assumption.assumption_id for assumption in packet.assumptions),
+        "inherent": [packet.inherent.likelihood, packet.inherent.impact],
+        "severity": packet.severity,
+        "value": _value_band(packet.value_at_risk, steps.value_step),
+        "renewal": None if days is None else sum(days > band for band in steps.renewal_bands),
+        "owner": packet.owner_email,
+        "options": sorted(option.playbook_id for option in packet.options),
+    }
+
+
+def _material_piece(piece: Evidence, gap_step: float) -> tuple[str, ...]:
+    what = (piece.subject, piece.metric, piece.direction, piece.kind, piece.strength)
+    if piece.kind == "reported" or piece.text_field is not None:
+        return (*what, piece.source_system, piece.source_table, piece.source_record_id)
+    return (*what, _gap_band(piece, gap_step))
+
+
+def _gap_band(piece: Evidence, step: float) -> str:
+    if piece.gap is None or not piece.threshold:
+        return ""
+    return str(int(piece.gap / (abs(piece.threshold) * step)))
+
+
+def _value_band(value: Decimal | None, step: float) -> int | None:
+    """Bands that grow by the step, so that a band is the same share of a small and of a large amount."""
+    if value is None:
+        return None
+    band, edge = 0, Decimal(100)
+    while edge <= value:
+        band, edge = band + 1, edge * Decimal(str(1 + step))
+    return band

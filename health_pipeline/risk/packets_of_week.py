@@ -1,0 +1,76 @@
+"""The packets of a week: facts and quoted texts read, packets built and stored, and their rows for the mart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.account_facts import RecordKey
+from health_pipeline.mart.packet_facts import read_account_facts
+from health_pipeline.mart.quoted_texts import read_quoted_texts
+from health_pipeline.risk.history import EpisodeHistory
+from health_pipeline.risk.model import Evidence, Risk
+from health_pipeline.risk.packet import PacketPolicy, build_packets, mart_row
+from health_pipeline.risk.restricted import store_packets
+from health_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class WeekPackets:
+    """What a week's packets became.
+
+    Attributes
+    ----------
+    rows : risk_packets of the week
+    unverified : ids of packets whose brief did not verify; nothing of them was stored, so the audit holds the release
+    """
+
+    rows: pa.Table
+    unverified: tuple[str, ...] = ()
+
+
+def packets_of_week(
+    settings: Settings, risks: Sequence[Risk], week: Week, policy: PacketPolicy, history: EpisodeHistory
+) -> WeekPackets:
+    """Build and store the packets of a week, and take them into the history of the weeks after.
+
+    Parameters
+    ----------
+    settings : where state lives
+    risks : of that week
+    policy : the documents; where it is not ready there are no packets
+    history : earlier packets
+    """
+    schema = mart_tables()["risk_packets"].arrow_schema
+    if not risks:
+        return WeekPackets(schema.empty_table())
+    facts = read_account_facts(settings, ((risk.account_id, week) for risk in risks), policy.review.sentiment_weeks)
+    quoted = [(record_of(one), one.text_field) for risk in risks for one in risk.evidence if one.text_field]
+    texts = read_quoted_texts(settings, quoted)
+    known = {place: replace(one, episodes=history.of(one.account_id), texts=texts) for place, one in facts.items()}
+    packets = build_packets(risks, known, policy)
+    stored = store_packets(settings, packets)
+    rows, unverified = [], []
+    for packet in packets:
+        found = stored[(packet.packet_id, packet.week.isoformat())]
+        rows.append({**mart_row(packet), "body_sha256": found.body_sha256})
+        if found.problems:
+            unverified.append(packet.packet_id)
+    history.add(rows)
+    return WeekPackets(pa.Table.from_pylist(rows, schema=schema), tuple(unverified))
+
+
+def record_of(piece: Evidence) -> RecordKey:
+    """The landed record of a piece of evidence."""
+    return RecordKey(
+        piece.source_kind,
+        piece.source_system,
+        piece.source_instance,
+        piece.source_table,
+        piece.source_record_id,
+        piece.load_id,
+    )

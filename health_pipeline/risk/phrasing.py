@@ -1,0 +1,113 @@
+"""Words and forms of a brief: dates, amounts, nouns of records, and customers' texts as harmless data in quotes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+
+from health_pipeline.policy.features import features
+from health_pipeline.policy.wording import counted, describe, duration, percent, readable
+
+SHOWN_CHARACTERS = 200
+ERASED = "[text deleted]"
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+TABLE_NOUNS = {
+    "usage_event": "use",
+    "usage_daily": "use",
+    "support_ticket": "support ticket",
+    "support_message": "support message",
+    "survey_response": "survey answer",
+    "cs_note": "note or meeting",
+    "cs_goal": "goal",
+    "crm_contact": "contact",
+    "crm_opportunity": "deal",
+    "billing_subscription": "subscription",
+    "billing_invoice": "invoice",
+    "billing_payment": "payment",
+    "pm_project": "project",
+    "pm_milestone": "milestone",
+    "risk": "register entry",
+}
+MISSING_WORDS = {
+    "missing": "no data came for this account",
+    "stale": "its newest data is too old",
+    "not_on_record": "nothing is on record",
+    "no_record": "a figure says so, and no record behind it was found",
+    "not_connected": "no source is connected",
+}
+_SHARES = ("license_utilisation", "stickiness", "csat_91d")
+# Marks of our own that a text must not be able to make: quotation marks, citations, placeholders.
+_OWN_MARKS = str.maketrans({"“": '"', "”": '"', "[": "(", "]": ")", "⟦": "(", "⟧": ")"})
+_SPACES = re.compile(r"\s+")
+
+
+def shown(text: str) -> str:
+    """A text of a record as a line of data: no control or direction characters, none of our own marks, cut if long."""
+    kept = "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)
+    line = _SPACES.sub(" ", kept.translate(_OWN_MARKS)).strip()
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1].rstrip()}…"
+
+
+def quoted(text: str) -> str:
+    """A text that is no placeholder, shown as data."""
+    return f"“{shown(text)}”"
+
+
+def day(moment: date) -> str:
+    """A date in words, such as `6 November 2026`."""
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+
+
+def words(name: str) -> str:
+    """An identifier in words."""
+    return name.replace("_", " ")
+
+
+def number(value: float) -> str:
+    """A number with at most two decimals, such as `60,000` or `4.1`."""
+    text = f"{float(value):,.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, 0 to 1."""
+    return metric in _SHARES or "_share" in metric or "_rate" in metric
+
+
+def is_yes_or_no(metric: str) -> bool:
+    """Whether a metric is yes or no."""
+    known = features().get(metric)
+    return known is not None and known.type == "boolean"
+
+
+def amount(metric: str, value: float) -> str:
+    """A value in its metric's own unit, without saying what it is."""
+    if is_yes_or_no(metric):
+        return "yes" if value >= 0.5 else "no"
+    if is_share(metric):
+        return percent(float(value))
+    if "minutes" in metric:
+        return duration(float(value))
+    if "days" in metric.split("_"):
+        return counted(float(value), "day")
+    return number(value)
+
+
+def claim(metric: str, value: float | None) -> str:
+    """What a metric's value says; its name alone where there is no value."""
+    return readable(metric) if value is None else describe(metric, float(value))
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts as a list in words, such as `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
