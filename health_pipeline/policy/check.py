@@ -19,6 +19,7 @@ from health_pipeline.policy.documents import PolicyModel, content_hash, document
 from health_pipeline.policy.exception_queue import ExceptionQueuePolicy
 from health_pipeline.policy.health_score import HealthScorePolicy
 from health_pipeline.policy.personas import PersonaPolicy
+from health_pipeline.policy.pilot import PilotPolicy
 from health_pipeline.policy.playbooks import PlaybookPolicy
 from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
@@ -45,6 +46,7 @@ DOCUMENTS: dict[str, type[PolicyModel]] = {
     "risk_phrases": RiskPhrasesPolicy,
     "risk_review": RiskReviewPolicy,
     "exception_queue": ExceptionQueuePolicy,
+    "pilot": PilotPolicy,
 }
 # Read from the same folder by other rooms.
 OTHER_FILES = ("identity_overrides.yaml", "identity_overrides.csv")

@@ -13,9 +13,11 @@ from markupsafe import Markup
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.policy.company import CompanyPolicy, load_company
+from health_pipeline.policy.pilot import PilotPolicy, load_pilot
 from health_pipeline.policy.wording import TIER_WORDS, counted
 from health_pipeline.reporting import (
     decisions,
+    pilot_section,
     plan_sections,
     product_sections,
     risk_sections,
@@ -73,7 +75,7 @@ def write_weekly_report(
     """
     data = read_release(release_folder)
     company = load_company(settings.policy).model
-    text = render_weekly_report(data, company, incidents, now)
+    text = render_weekly_report(data, company, incidents, now, load_pilot(settings.policy).model)
     path = settings.reports / f"weekly-{data.week}.html"
     write_whole(path, text)
     write_whole(settings.reports / "latest.html", text)
@@ -86,6 +88,7 @@ def render_weekly_report(
     company: CompanyPolicy,
     incidents: Sequence[ReportedIncident] | None = None,
     now: datetime | None = None,
+    pilot: PilotPolicy | None = None,
 ) -> str:
     """Return the report as HTML; the same release gives the same text."""
     environment = Environment(
@@ -100,6 +103,7 @@ def render_weekly_report(
         signs=TIER_SIGNS,
         tier_words=TIER_WORDS,
         **_content(data, company, incidents, now or data.health[0]["known_at"]),
+        **_pilot(data, pilot or load_pilot(None).model),
     )
 
 
@@ -158,6 +162,15 @@ def _content(
         "known": clock(data.health[0]["known_at"]),
         "not_applicable": list(company.not_applicable_domains),
         "release": data.manifest.get("release") or "unknown",
+    }
+
+
+def _pilot(data: ReleaseData, pilot: PilotPolicy) -> dict[str, Any]:
+    owner = data.owner_of(pilot.owner) if pilot.owner else ""
+    table = pilot_section.pilot_table(data, pilot)
+    return {
+        "pilot_sentence": pilot_section.pilot_sentence(data, pilot, owner),
+        "pilot_table": table if table.rows else None,
     }
 
 

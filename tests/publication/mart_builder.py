@@ -143,6 +143,7 @@ def build_tables(
             {**constants, "source_kind": "crm", "is_connected": True, "is_required": True, "match_share": 0.9}
         )
         rows["action_plan_weekly"].append({**constants, "effective_tier": "healthy"})
+        rows["review_metrics_weekly"].append({**constants, "metric": "open_risks", "value": float(accounts)})
         rows["defect_themes_weekly"].append({**constants, "kind": "defect", "tickets_91d": accounts})
         planned = sum(tier(account, week) == "at_risk" for account in names)
         rows["plan_capacity_weekly"].append(
@@ -164,6 +165,7 @@ def build_tables(
     for account in names:
         rows["accounts"].append({"account_id": account, "parent_account_id": None, "merged_into_account_id": None})
         rows["account_links"].append({"account_id": account, "source_account_id": account, "valid_to": None})
+        rows["measurement_events"].append({"event_id": f"event-{account}", "event_type": "risk_detected"})
         rows["review_tasks"].append(
             {"task_id": f"task-{account}", "account_id": account, "kind": "tier", "state": "open"}
         )
@@ -243,6 +245,8 @@ WEEKLY_RUN = (
     "risk_packets",
     "risk_evidence",
     "exception_queue_weekly",
+    "review_metrics_weekly",
+    "measurement_events",
     "review_tasks",
 )
 

@@ -1,0 +1,68 @@
+"""The pilot in the report: before and since by whole weeks, unknown is not zero, the claim level, no pilot said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from health_pipeline.policy.company import load_company
+from health_pipeline.policy.documents import PolicyError
+from health_pipeline.policy.pilot import PilotPolicy, load_pilot
+from health_pipeline.reporting.pilot_section import CLAIM, pilot_sentence, pilot_table
+from health_pipeline.reporting.release_data import read_release
+from health_pipeline.reporting.weekly import render_weekly_report
+
+OWNER, DECISION = "high_risk_packets_with_owner", "high_risk_packets_with_review_decision"
+# The newest week of the release starts on 2026-11-09; the pilot starts three weeks before its end.
+START = date(2026, 10, 26)
+PILOT = PilotPolicy(start=START, owner="ana.silva@example.com", thresholds={OWNER: 1.0, DECISION: 1.0})
+
+
+def measured(data):
+    """Owner: 20 and 40 % before, 60 and 100 % since; a week across the start; decisions unknown throughout."""
+    values = {-3: 0.2, -2: 0.4, 0: 0.6, 2: 1.0}
+    rows = [
+        {"week": START + timedelta(weeks=number), "metric": OWNER, "value": value} for number, value in values.items()
+    ]
+    rows.append({"week": START - timedelta(days=3), "metric": OWNER, "value": 0.9})
+    rows.append({"week": START - timedelta(weeks=30), "metric": OWNER, "value": 0.0})
+    rows += [{"week": START, "metric": DECISION, "value": None}]
+    return replace(data, review_metrics=sorted(rows, key=lambda row: row["week"]))
+
+
+def test_before_and_since_are_told_apart_by_whole_weeks(release):
+    owner, decision = pilot_table(measured(read_release(release)), PILOT).rows
+    assert [cell.text.replace("\N{NO-BREAK SPACE}", " ") for cell in owner] == [
+        "Owner", "30 %", "80 %", "100 %", "100 %", "yes",
+    ]  # fmt: skip
+    assert [cell.text for cell in decision[1:4]] == ["unknown"] * 3
+    assert decision[5].text == "unknown"
+
+
+def test_where_it_stands_and_what_may_be_claimed(release):
+    data = read_release(release)
+    assert pilot_sentence(data, PILOT, "ana.silva") == (
+        f"Pilot of 60 days with all high-risk accounts, answered for by ana.silva: day 21 of 60. {CLAIM}"
+    )
+    later = PILOT.model_copy(update={"start": date(2027, 1, 4)})
+    assert "it starts on 4 January 2027" in pilot_sentence(data, later, "x")
+    over = PILOT.model_copy(update={"start": date(2026, 1, 5)})
+    assert "it ended on 6 March 2026" in pilot_sentence(data, over, "x")
+
+
+def test_the_report_says_that_no_pilot_runs_and_shows_one_that_does(release):
+    data, company = measured(read_release(release)), load_company(None).model
+    assert "No pilot of the risk review runs." in render_weekly_report(data, company)
+    text = render_weekly_report(data, company, pilot=PILOT)
+    assert "pilot-shaped, not validated outcome evidence" in text
+    assert "The pilot against its thresholds" in text
+
+
+def test_a_pilot_without_an_owner_is_refused(tmp_path: Path):
+    text = load_pilot(None).text.replace("start: null", "start: 2026-09-14")
+    (tmp_path / "pilot.yaml").write_text(text)
+    with pytest.raises(PolicyError, match="a pilot that has a start has an owner"):
+        load_pilot(tmp_path)
