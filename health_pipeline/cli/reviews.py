@@ -76,16 +76,28 @@ def adopt(segment_model_id: str, by: ByOption, reason: ReasonOption) -> None:
 
 @app.command()
 def explain(
-    account: Annotated[str, typer.Argument(help="The account: its id, a unique part of its name, or a source's id.")],
+    account: Annotated[
+        str, typer.Argument(help="The account: its id, a unique part of its name, or a source's id. Or a packet's id.")
+    ],
     week: Annotated[
         str | None, typer.Option("--week", help="A published week; the newest unless told otherwise.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: everything, unrounded.")] = False,
 ) -> None:
-    """Explain one account's week: tier and why, every measure, what is unknown, the change, the plan, the records."""
+    """Explain one account's week: tier and why, every measure, what is unknown, the change, the plan, the records.
+
+    Of a risk packet: its brief, where you may read it, and the landed records behind each piece of evidence.
+    """
     from health_pipeline.reporting import explain as reading  # noqa: PLC0415
+    from health_pipeline.reporting import explain_packet as packets  # noqa: PLC0415
     from health_pipeline.reporting.explanation_text import explanation_text  # noqa: PLC0415
 
+    chosen = None if week is None else Week.parse(week)
+    if packets.is_packet_id(account):
+        with failing_in_one_sentence(out):
+            found = packets.explain_packet(Settings(), account, chosen)
+            typer.echo(packets.packet_json(found) if as_json else "\n".join(packets.packet_lines(found)))
+        return
     with failing_in_one_sentence(out):
         explained = reading.explain(Settings(), account, None if week is None else Week.parse(week))
         if as_json:

@@ -27,6 +27,7 @@ from health_pipeline.publication.in_run import (
     verdict_of,
 )
 from health_pipeline.publication.releases import current_release
+from health_pipeline.publication.restricted_bodies import let_go_of_bodies
 from health_pipeline.quality.checks import check_results, check_specs
 from health_pipeline.quality.incidents import open_incident
 from health_pipeline.quality.verdict import CheckResult, DbtRecord, critical_failures
@@ -326,6 +327,9 @@ def _publish(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         detail = f"Nothing to publish: what the run found is published already, in {current.name}."
         return dg.MaterializeResult(metadata={"release": current.name, "published": False, "what happened": detail})
     released = publish(settings, candidate, verdict_of(candidate), context.resources.clock.now())
+    gone = let_go_of_bodies(settings, context.resources.clock.now())
+    if gone.bodies:
+        logger.info("packet_bodies_removed", bodies=gone.bodies, texts=gone.texts)
     slices = [*map(str, candidate.weeks), *map(str, candidate.quarters)]
     detail = f"Published {released.name}: {len(slices)} {'week' if candidate.weeks else 'quarter'}"
     detail += (
