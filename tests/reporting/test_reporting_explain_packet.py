@@ -20,9 +20,9 @@ from health_pipeline.reporting.explain_packet import (
 from health_pipeline.settings import Settings
 
 ROW = dict.fromkeys(
-    ("account_id", "side", "episode", "opened_week", "category", "runner_up_category", "likelihood", "impact", "severity",
-     "severity_status", "state", "value_at_risk", "currency", "owner_email", "escalation_role", "respond_by",
-     "mitigation_options", "assumptions", "stop_rules", "missing_domains", "packet_hash")
+    ("account_id", "side", "episode", "opened_week", "category", "runner_up_category", "likelihood", "impact",
+     "severity", "severity_status", "state", "value_at_risk", "currency", "owner_email", "escalation_role",
+     "respond_by", "mitigation_options", "assumptions", "stop_rules", "missing_domains", "packet_hash")
 )  # fmt: skip
 PIECE = {
     "direction": "supports",
