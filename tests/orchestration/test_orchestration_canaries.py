@@ -132,10 +132,11 @@ def test_a_canary_that_gets_out_is_found(marked_home: Path, tmp_path: Path) -> N
             shutil.copytree(marked_home / folder, home / folder, symlinks=True)
     release = current_release(Settings(home=home))
     assert release is not None
+    assert release.folder.is_relative_to(home)
     release.file.chmod(0o644)
     with duckdb.connect(str(release.file)) as mart:
         mart.execute("update risk_packets set queue_reason = 'said ' || ? where queue_rank = 1", [TOKEN.upper()])
-    parquet = next(iter(sorted(release.folder.rglob("accounts*.parquet"))))
+    parquet = min(release.folder.rglob("*.parquet"))
     names = pq.read_table(parquet)
     parquet.unlink()
     pq.write_table(names.append_column("note", pa.array([TOKEN] * len(names))), parquet)
