@@ -142,6 +142,16 @@ def test_partitioned_models_and_history_never_take_a_full_refresh(manifest):
     assert {strategies[name] for name in weekly} == {"overwrite_weeks"}
 
 
+def test_facts_are_replaced_by_load_and_know_which_loads_are_pending(manifest):
+    """A fact model that forgets either builds once, and fails or keeps what a half-integrated load left at the second load."""
+    facts = [node for node in own(manifest, "model") if "event_facts(" in node["raw_code"]]
+    assert len(facts) >= 10
+    for node in facts:
+        assert node["config"]["incremental_strategy"] == "overwrite_loads", node["name"]
+        assert "source.customer_health.landing.source_load" in node["depends_on"]["nodes"], node["name"]
+        assert node["raw_code"].count("source('landing', 'source_load')") == 1, node["name"]
+
+
 NOT_PORTABLE = {
     "the wall clock": r"\b(now\(|current_date|current_timestamp|today\()",
     "qualify": r"\bqualify\b",
