@@ -143,7 +143,7 @@ def test_partitioned_models_and_history_never_take_a_full_refresh(manifest):
 
 
 def test_facts_are_replaced_by_load_and_know_which_loads_are_pending(manifest):
-    """A fact model that forgets either builds once, and fails or keeps what a half-integrated load left at the second load."""
+    """A fact model that forgets either builds once, and fails at the second load."""
     facts = [node for node in own(manifest, "model") if "event_facts(" in node["raw_code"]]
     assert len(facts) >= 10
     for node in facts:
