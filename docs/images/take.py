@@ -31,7 +31,7 @@ WIDTH, HEIGHT = 1280, 860
 
 
 def main() -> None:
-    """Take all three pictures and refuse one that is too large."""
+    """Take every picture and refuse one that is too large."""
     settings = Settings()
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
@@ -41,6 +41,7 @@ def main() -> None:
         picture_of_report(browser, settings)
         picture_of_explained_account(browser, settings)
         picture_of_graph(browser, settings)
+        picture_of_desk(browser, settings)
         browser.close()
     for path in sorted(HERE.glob("*.png")):
         size = path.stat().st_size
@@ -83,20 +84,59 @@ def picture_of_graph(browser: Browser, settings: Settings) -> None:
         page.close()
 
 
+def picture_of_desk(browser: Browser, settings: Settings) -> None:
+    """The first case of the queue at the review desk, as a lead sees it; none where no risk was published."""
+    with review_desk(settings) as address:
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(f"{address}/sign-in")
+        page.locator("button", has_text="lead").first.click()
+        page.wait_for_selector(".who")
+        first = page.locator("tr[data-row] a").first
+        if first.count() == 0:
+            sys.stdout.write("No case waits at the desk: its picture stays as it is.\n")
+            return
+        first.click()
+        page.wait_for_selector("header.packet")
+        page.screenshot(path=HERE / "review-desk.png")
+        page.close()
+
+
+@contextmanager
+def review_desk(settings: Settings) -> Iterator[str]:
+    """The review desk with its demo sign-in on a free port, as long as the block lasts."""
+    port = free_port()
+    command = [sys.executable, "-m", "health_pipeline.cli", "desk", "--demo-sign-in", "--port", str(port)]
+    environment = {**os.environ, "HEALTH_HOME": str(settings.home)}
+    address = f"http://127.0.0.1:{port}"
+    yield from served(command, REPOSITORY, f"{address}/alive", address, environment)
+
+
 @contextmanager
 def dagster_ui(settings: Settings) -> Iterator[str]:
     """Dagster's webserver on a free port, as long as the block lasts."""
     prepare_home(settings)
+    port = free_port()
+    command = [sys.executable, "-m", "dagster_webserver", "-w", str(REPOSITORY / "workspace.yaml"), "-p", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    yield from served(command, settings.home, f"{address}/server_info", address, dict(os.environ))
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "dagster_webserver", "-w", str(REPOSITORY / "workspace.yaml"), "-p", str(port)]
-    server = subprocess.Popen(command, cwd=settings.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
+        return int(probe.getsockname()[1])
+
+
+def served(command: list[str], folder: Path, asked: str, address: str, environment: dict[str, str]) -> Iterator[str]:
+    """A server's address once it answers what is asked; ended afterwards."""
+    server = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(180):
             try:
-                with urllib.request.urlopen(f"{address}/server_info", timeout=2):  # noqa: S310 - our own server
+                with urllib.request.urlopen(asked, timeout=2):  # noqa: S310 - our own server
                     break
             except (urllib.error.URLError, OSError):
                 time.sleep(1)

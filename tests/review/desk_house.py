@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import uvicorn
 from packet_examples import by_place, facts, policy, risk, sponsor_risk
-from reviewing import ADMIN, ANALYST, CSM, LEAD, OTHER_CSM, OTHER_LEAD, SetClock, add_people
+from reviewing import ADMIN, ANALYST, CSM, LEAD, OTHER_CSM, OTHER_LEAD, SetClock, add_people, does
 from starlette.testclient import TestClient
 
 from health_pipeline.contract.clocks import Week
@@ -31,7 +31,8 @@ from health_pipeline.review.desk.serving import desk_of
 from health_pipeline.review.desk.sessions import csrf_token
 from health_pipeline.review.desk.visits import Desk
 from health_pipeline.review.intake import read_packets
-from health_pipeline.risk.packet import Packet, PacketPolicy, build_packets, packet_rows
+from health_pipeline.risk.packet import Packet, PacketPolicy, build_packets, mart_row
+from health_pipeline.risk.restricted import store_packets
 from health_pipeline.settings import Settings
 
 EVERYBODY = {
@@ -103,13 +104,24 @@ def packet_of(number: int, owner: str | None, value: int = 60_000, **changes: An
     return build_packets([built], by_place(known), _policy())[0]
 
 
+def settle(ledger: Ledger, case_id: str = "pkt_1", by: str = CSM) -> None:
+    """Accept every assumption of a case by name, so that none of them holds an approval back."""
+    for one in ledger.case(case_id).assumptions:
+        does(ledger, "verify_assumption", by, case_id, assumption_id=one.assumption_id, assumption_state="accepted")
+
+
 def publish(settings: Settings, packets: Sequence[Packet]) -> TestRelease:
-    """Write the packets and their evidence as a release's file, and make it the current one."""
+    """Store the packets' bodies, write their rows and evidence as a release's file, and make it the current one."""
+    stored = store_packets(settings, packets)
+    assert not [one for one in stored.values() if one.problems]
     folder = settings.published / "releases" / "r000001-20261116T070000-00000000"
     folder.mkdir(parents=True)
     tables = mart_tables()
     rows: dict[str, list[dict[str, Any]]] = {
-        "risk_packets": packet_rows(packets),
+        "risk_packets": [
+            {**row, "body_sha256": stored[(row["packet_id"], row["week"].isoformat())].body_sha256}
+            for row in map(mart_row, packets)
+        ],
         "risk_evidence": [{**asdict(piece), "packet_id": one.packet_id} for one in packets for piece in one.evidence],
         "accounts": [
             {"account_id": one.account_id, "account_name": one.account_name, "owner_email": one.owner_email}

@@ -8,8 +8,10 @@ from datetime import date, timedelta
 from health_pipeline.policy.wording import describe, readable
 from health_pipeline.review.cases import Assumption, Case, Cause
 from health_pipeline.review.desk.history import ERASED, HIDDEN
+from health_pipeline.review.desk.packet_brief import PacketBrief, read_brief
 from health_pipeline.review.desk.published_packets import PieceOfEvidence, PublishedPacket
 from health_pipeline.review.desk.visits import Desk, Visit
+from health_pipeline.risk.phrasing import amount
 
 KIND_WORDS = {
     "measured": "measured",
@@ -28,6 +30,7 @@ class ShownPiece:
     link: str = ""
     quote: str | None = None
     quote_instead: str = ""
+    line: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class PacketView:
     causes: tuple[Cause, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     renewal_on: date | None = None
-    texts: dict[str, str] = field(default_factory=dict)
+    brief: PacketBrief = field(default_factory=PacketBrief)
 
     @property
     def supporting(self) -> list[ShownPiece]:
@@ -87,11 +90,12 @@ def packet_view(desk: Desk, visit: Visit, case: Case, packet: PublishedPacket | 
             renewal_on=renewal,
         )
     row = packet.row
+    brief = read_brief(desk.published.settings.restricted, row.get("body_sha256"), may_read)
     return PacketView(
         desk.published.name(case.account_id),
         True,
         may_read,
-        tuple(_shown(desk, piece, may_read) for piece in packet.evidence),
+        tuple(_shown(desk, piece, may_read, brief) for piece in packet.evidence),
         tuple(packet.listed("missing_domains")),
         tuple(packet.listed("signals")),
         tuple(packet.listed("patterns")),
@@ -106,15 +110,18 @@ def packet_view(desk: Desk, visit: Visit, case: Case, packet: PublishedPacket | 
         case.causes,
         case.assumptions,
         renewal,
+        brief,
     )
 
 
-def _shown(desk: Desk, piece: PieceOfEvidence, may_read: bool) -> ShownPiece:
+def _shown(desk: Desk, piece: PieceOfEvidence, may_read: bool, brief: PacketBrief) -> ShownPiece:
     link = desk.settings.record_links.get(piece.source_system, "").replace("{record}", piece.source_record_id)
+    quote = brief.quotes.get(piece.evidence_id) if may_read else None
     instead = ""
-    if piece.text_field is not None:
+    if piece.text_field is not None and quote is None:
         instead = HIDDEN if not may_read else ERASED
-    return ShownPiece(piece, _says(piece), link, None, instead)
+    line = "" if piece.threshold is None else amount(piece.metric, piece.threshold)
+    return ShownPiece(piece, _says(piece), link, quote, instead, line)
 
 
 def _says(piece: PieceOfEvidence) -> str:

@@ -94,7 +94,7 @@ def queue_csv(desk: Desk, visit: Visit) -> Response:
 
 def harmless(value: str) -> str:
     """A cell that no spreadsheet runs."""
-    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+    return f"'{value}" if value.startswith((*FORMULA_STARTS, "\0")) else value
 
 
 def static_file(desk: Desk, visit: Visit) -> Response:

@@ -22,15 +22,16 @@ const moveBetweenCases = (key) => {
   if (link) link.click();
 };
 
-// A form of a letter: opened, its first field focused; the same letter again goes to the next one. Never sent by it.
+// A form of a letter: opened, with the focus before its first field, so that the same letter again goes to the next form.
+// Where nothing is to be filled in, the focus is on the button. Never sent by a letter.
 const openForm = (key) => {
   const forms = [...document.querySelectorAll(`details[data-key="${key}"]`)];
   if (forms.length === 0) return;
   const at = forms.findIndex((form) => form.open && form.contains(document.activeElement));
   const next = forms[(at + 1) % forms.length];
   next.open = true;
-  const field = next.querySelector("form input:not([type=hidden]), form textarea, form select") ?? next.querySelector("button");
-  field.focus();
+  const hasFields = next.querySelector("form input:not([type=hidden]), form textarea, form select") !== null;
+  next.querySelector(hasFields ? "summary" : "form button").focus();
   next.scrollIntoView({ block: "nearest" });
 };
 
