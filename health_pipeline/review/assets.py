@@ -1,18 +1,21 @@
-"""Dagster assets of the review: what people decided, landed before the week is built."""
+"""Dagster assets of the review: what people decided, landed before a week is built; packets taken in once it is out."""
 
 import dagster as dg
 
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES, weeks_of
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
+from health_pipeline.publication.releases import current_release
 from health_pipeline.review.landed_overrides import land_overrides
+from health_pipeline.review.ledger import Ledger
 
 GROUP = "01_sources"
+AFTER_GROUP = "08_review"
 logger = get_logger("review")
 
 
 def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """The decisions that flow back into the weekly review."""
+    """The decisions that flow back into the weekly review, and the packets that go out to be decided."""
 
     @dg.asset(
         name="decided_overrides",
@@ -34,4 +37,36 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         logger.info("overrides_landed", status=result.status if result else "none")
         return dg.MaterializeResult(metadata={"overrides": result.rows if result else 0})
 
-    return [decided_overrides]
+    @dg.asset(
+        name="review_cases",
+        deps=["release"],
+        group_name=AFTER_GROUP,
+        partitions_def=weekly,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        owners=OWNERS,
+        kinds={"sql"},
+        required_resource_keys=STORES,
+        description="One case per published packet in the ledger, where people decide on it. Taking a release in again "
+        "adds nothing; a packet whose evidence or severity is another one voids its approval.",
+    )
+    def review_cases(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        settings = context.resources.settings
+        current = current_release(settings)
+        if current is None:
+            raise dg.Failure(description="Nothing is published yet; cases are made of a release.", allow_retries=False)
+        with Ledger.open(settings, clock=context.resources.clock) as ledger:
+            taken = ledger.intake(current)
+            expired = len(ledger.expire_due())
+            head = ledger.head()
+        counts = {
+            "new cases": taken.detected,
+            "packets built anew": taken.rebuilt,
+            "back to review": taken.returned_to_review,
+            "reopened": taken.reopened,
+            "renewed": taken.renewed,
+            "approvals expired": expired,
+        }
+        logger.info("taken_in", release=taken.release, detected=taken.detected, returned=taken.returned_to_review)
+        return dg.MaterializeResult(metadata={**counts, "ledger events": head.count if head else 0})
+
+    return [decided_overrides, review_cases]

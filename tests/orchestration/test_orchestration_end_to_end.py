@@ -26,6 +26,7 @@ from health_pipeline.orchestration.run import RunFailedError, run_quarterly, run
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.publication.releases import current_release, list_releases
+from health_pipeline.review import Ledger
 from health_pipeline.segmentation.adoption import adopt_model
 from health_pipeline.segmentation.registry import adoptions
 from health_pipeline.settings import REPOSITORY, Settings
@@ -239,6 +240,23 @@ def test_the_plan_is_emitted_and_the_report_is_written(reviewed):
     assert unowned == sorted(unowned, reverse=True)
     report = (reviewed.reports / f"weekly-{LAST}.html").read_text()
     assert release in report
+
+
+def test_every_packet_of_the_newest_week_is_a_case_once_and_a_second_intake_adds_nothing(copied):
+    with duckdb.connect(str(copied.published / "current" / "customer_health.duckdb"), read_only=True) as mart:
+        rows = mart.execute("select packet_id, packet_hash from risk_packets where week = ?", [LAST.monday]).fetchall()
+    packets = dict(rows)
+    assert len(packets) == len(rows) > 0
+    with Ledger.open(copied) as ledger:
+        assert {case.case_id: case.packet_hash for case in ledger.cases()} == packets
+        assert {case.state for case in ledger.cases()} == {"detected"}
+        detected = [event.case_id for event in ledger.events(types=["risk_detected"])]
+        assert sorted(detected) == sorted(packets)
+        head = ledger.head()
+        again = ledger.intake(current_release(copied))
+        assert (again.detected, again.unchanged) == (0, len(packets))
+        assert ledger.head() == head
+        assert ledger.verify().problems == ()
 
 
 def test_the_notebook_runs_from_its_first_cell_to_its_last(reviewed, monkeypatch):
