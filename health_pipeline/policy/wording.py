@@ -187,4 +187,5 @@ def describe(feature: str, value: float | None) -> str:
         return _none_or(subject, f"no {subject}")(value) + " in texts of 28 days"
     if feature.rpartition("_share")[1] and abs(value) <= 1:
         return f"{readable(feature)} {percent(value)}"
-    return f"{readable(feature)} {value:,.3g}"
+    # three digits of 4,321 would be 4.32e+03
+    return f"{readable(feature)} {value:,.0f}" if abs(value) >= 1000 else f"{readable(feature)} {value:,.3g}"

@@ -23,6 +23,7 @@ _CONSTANTS: dict[str, tuple[float, ...]] = {
     "max_open_risk_severity": (25,),
     "active_days_28d": (28,),
     "mrr_change_share_90d": (90,),
+    "text_sentiment_91d": (-1, 1),
 }
 _RISES, _FALLS = ("up", "rose", "more"), ("down", "fell", "less")
 _DELETED = "[text deleted]"

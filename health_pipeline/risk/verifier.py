@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from health_pipeline.policy.features import features
 from health_pipeline.policy.wording import describe, readable
 from health_pipeline.risk.reading_back import (
     QUOTE,
@@ -227,11 +228,9 @@ def _claim(said: Mapping[str, str | None], label: str, values: Facts) -> Iterato
     if value is not None and not is_said_of(told, metric, float(value)):
         yield f"number or direction does not follow from {label}"
     # a yes or no has no line to show
-    is_shown = told and not metric.startswith(("is_", "has_")) and metric not in _YES_OR_NO
+    known = features().get(metric)
+    is_shown = known is None or known.type != "boolean"
     for name, key in (("line", "threshold"), ("before", "baseline")):
         wanted = Amount(metric, values[key]) if is_shown and values[key] is not None else None
         if not agrees(said[name], wanted):
             yield f"{key} does not follow from {label}"
-
-
-_YES_OR_NO = ("champion_left_180d", "onboarding_complete")

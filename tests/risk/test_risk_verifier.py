@@ -31,6 +31,7 @@ from health_pipeline.mart.account_facts import (
     SentimentWeek,
     Stakeholder,
 )
+from health_pipeline.policy.features import features
 from health_pipeline.risk.model import Risk
 from health_pipeline.risk.packet import Packet, build_packets
 from health_pipeline.risk.verifier import verify
@@ -216,6 +217,16 @@ def test_whatever_the_facts_the_brief_verifies(value, pulse, figures, name, miss
     one = risk(signal("logins_fell", "u1"), evidence=(use_fell(value),))
     brief = example_brief(packet(one, replace(known, goals=(goal,), stakeholders=(person,), sentiment=mood)))
     assert verify(brief.lines, brief.facts, brief.texts) == ()
+
+
+@pytest.mark.parametrize("metric", sorted(features()))
+def test_evidence_of_every_feature_verifies(metric: str) -> None:
+    is_yes_or_no = features()[metric].type == "boolean"
+    values = (0.0, 1.0) if is_yes_or_no else (-40.0, -0.4, 0.0, 0.256, 1.0, 3.0, 75.0, 4321.0)
+    for value in values:
+        one = piece("x1", "logins_fell", metric, value, threshold=1.0, baseline=None if is_yes_or_no else 2.0)
+        brief = example_brief(packet(risk(signal("logins_fell", "x1"), evidence=(one,)), facts()))
+        assert verify(brief.lines, brief.facts, brief.texts) == (), value
 
 
 HOSTILE = [
