@@ -49,6 +49,9 @@ def material_content(packet: Packet, review: RiskReviewPolicy) -> dict[str, Any]
 
 def _material_piece(piece: Evidence, gap_step: float) -> tuple[str, ...]:
     what = (piece.subject, piece.metric, piece.direction, piece.kind, piece.strength)
+    if piece.direction == "contradicts":
+        # that something speaks against it counts; by how much, and in how many records, moves each week
+        return what
     if piece.kind == "reported" or piece.text_field is not None:
         return (*what, piece.source_system, piece.source_table, piece.source_record_id)
     return (*what, _gap_band(piece, gap_step))

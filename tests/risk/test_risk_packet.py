@@ -131,6 +131,9 @@ def test_hash_holds_while_nothing_material_changes() -> None:
     before = built(sponsor_risk())
     later_facts, later = a_week_later(facts(), sponsor_risk())
     assert built(later, later_facts).packet_hash == before.packet_hash
+    # what speaks against it was seen in another record
+    other = tuple(replace(e, source_record_id="rec-x") if e.evidence_id == "a1" else e for e in sponsor_risk().evidence)
+    assert built(replace(sponsor_risk(), evidence=other)).packet_hash == before.packet_hash
     # use fell a little more: 42 to 43 %, the same band
     moved = tuple(use_fell(-0.43) if one.evidence_id == "u1" else one for one in sponsor_risk().evidence)
     assert built(replace(sponsor_risk(), evidence=moved)).packet_hash == before.packet_hash
