@@ -53,14 +53,17 @@ def weekly(
 @app.command()
 def quarterly(
     quarter: Annotated[str, typer.Option("--quarter", help="A quarter's first day, YYYY-MM-DD.")],
+    restate: Annotated[
+        str | None, typer.Option(help="Replace a published quarter that comes out differently. Give the reason.")
+    ] = None,
 ) -> None:
-    """Refit the segments on a quarter's published features and publish the candidate model."""
+    """Refit the segments on a quarter's published features, judge them, publish, and write the three reports."""
     from health_pipeline.orchestration.run import run_quarterly  # noqa: PLC0415
 
     with failing_in_one_sentence(out), show_progress(out):
         settings = Settings()
         company = load_company(settings.policy).model
-        outcome = run_quarterly(settings, company.quarter(quarter))
+        outcome = run_quarterly(settings, company.quarter(quarter), restate_reason=restate)
         out.print(outcome.detail)
 
 

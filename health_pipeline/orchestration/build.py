@@ -60,7 +60,11 @@ def build_definitions(
         for room in (review, sources, identity, text, mart, scoring, risk, planning, publication, reporting)
         for asset in room.build_assets(weekly)
     ]
-    quarterly_assets = [*segmentation.build_assets(quarterly), *publication.build_quarterly_assets(quarterly)]
+    quarterly_assets = [
+        *segmentation.build_assets(quarterly),
+        *publication.build_quarterly_assets(quarterly),
+        *reporting.build_quarterly_assets(quarterly),
+    ]
     weekly_job = build_job(
         WEEKLY_JOB,
         "The week that ended: pull, features, score and tiers, plan, audit, gate, release, report.",
@@ -69,7 +73,7 @@ def build_definitions(
     )
     quarterly_job = build_job(
         QUARTERLY_JOB,
-        "The quarter that ended: segments refitted on the features of its last week, audited and published.",
+        "The quarter that ended: segments refitted on its last week, judged, audited, published, reported.",
         quarterly_assets,
         quarterly,
     )

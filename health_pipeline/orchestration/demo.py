@@ -17,6 +17,7 @@ from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.run import run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
+from health_pipeline.reporting.quarterly.reports import KINDS
 from health_pipeline.segmentation.adoption import adopt_model, newest_published_week
 from health_pipeline.segmentation.registry import adoptions, recommended_models, review_due_at
 from health_pipeline.settings import Settings
@@ -142,6 +143,8 @@ def where_things_are(settings: Settings) -> Iterator[str]:
     yield f"[bold]Week {max(weeks)}: {health.num_rows} accounts: {counts}.[/bold]"
     yield f"Published  {len(weeks)} weeks, {len(quarters)} quarters of segments, release {current_release(settings)}"
     yield f"Report     {settings.reports / 'latest.html'}"
+    for kind in KINDS if quarters else ():
+        yield f"Quarterly  {settings.reports / f'{kind.stem}-{max(quarters)}.html'}"
     yield f"Mart       duckdb -readonly {mart}"
     yield f"Plan       {settings.emitted / max(weeks)}"
     yield "UI         make dev, then http://localhost:3000"

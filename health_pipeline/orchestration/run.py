@@ -84,9 +84,20 @@ def run_weekly(
     return _run(settings, WEEKLY_JOB, tags, None, config, "release", definitions)
 
 
-def run_quarterly(settings: Settings, quarter: Quarter, definitions: dg.Definitions | None = None) -> RunOutcome:
-    """Run the quarterly segmentation review of that quarter; RunFailedError with the first reason."""
-    return _run(settings, QUARTERLY_JOB, {}, str(quarter), {}, "quarterly_release", definitions)
+def run_quarterly(
+    settings: Settings,
+    quarter: Quarter,
+    definitions: dg.Definitions | None = None,
+    restate_reason: str | None = None,
+) -> RunOutcome:
+    """Run the quarterly segmentation review of that quarter; RunFailedError with the first reason.
+
+    `restate_reason` says why a published quarter that comes out differently is replaced; None refuses it.
+    """
+    config: dict[str, Any] = {}
+    if restate_reason is not None:
+        config = {"quarterly_candidate": {"config": {"restate_reason": restate_reason}}}
+    return _run(settings, QUARTERLY_JOB, {}, str(quarter), config, "quarterly_release", definitions)
 
 
 def _run(

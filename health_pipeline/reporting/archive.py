@@ -1,4 +1,4 @@
-"""The index of the reports that are kept: one line per week, the newest first."""
+"""The index of the reports that are kept: one line per week and per quarterly report, the newest first."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from health_pipeline.reporting.figures import week_span
+from health_pipeline.reporting.figures import day, week_span
 
 _STYLE = Path(__file__).with_name("report.css")
 _WEEKLY = re.compile(r"weekly-(\d{4}-\d{2}-\d{2})\.html")
+_QUARTERLY = re.compile(r"([a-z]+(?:-[a-z]+)*)-(\d{4}-\d{2}-\d{2})\.html")
 # A report says its verdict and its release in these places of its own; nothing else of it is read.
 _VERDICT = re.compile(r'<p class="verdict">(.*?)</p>', re.DOTALL)
 _RELEASE = re.compile(r'<p class="release">Release ([^<]*)</p>')
@@ -34,11 +35,15 @@ def write_archive(folder: Path, company: str) -> Path:
     Path
         The index, whole or not written at all.
     """
-    weeks, others = [], []
+    weeks: list[dict[str, object]] = []
+    quarters: list[dict[str, object]] = []
+    others: list[dict[str, str]] = []
     for path in folder.glob("*.html"):
         found = _WEEKLY.fullmatch(path.name)
         if found:
             weeks.append({"file": path.name, **_said(path, date.fromisoformat(found.group(1)))})
+        elif quarterly := _QUARTERLY.fullmatch(path.name):
+            quarters.append({"file": path.name, **_quarterly(path, quarterly)})
         elif path.name not in ("index.html", "latest.html"):
             others.append({"file": path.name, "name": path.stem.replace("-", " ").replace("_", " ").capitalize()})
     environment = Environment(
@@ -52,6 +57,10 @@ def write_archive(folder: Path, company: str) -> Path:
         style=Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704  our own stylesheet
         company=company,
         weeks=sorted(weeks, key=lambda week: week["monday"], reverse=True),
+        quarters=sorted(
+            quarters,
+            key=lambda one: (-one["ordinal"], str(one["name"])),
+        ),
         others=sorted(others, key=lambda other: other["file"]),
     )
     path = folder / "index.html"
@@ -62,6 +71,20 @@ def write_archive(folder: Path, company: str) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _quarterly(path: Path, name: re.Match[str]) -> dict[str, object]:
+    """What a quarterly report says of itself, its kind and its quarter."""
+    first_day = date.fromisoformat(name.group(2))
+    said = _said(path, first_day)
+    words = name.group(1).replace("-", " ").capitalize()
+    return {
+        "name": words,
+        "quarter": f"quarter from {day(first_day)}",
+        "ordinal": first_day.toordinal(),
+        "verdict": said["verdict"],
+        "release": said["release"],
+    }
 
 
 def _said(path: Path, monday: date) -> dict[str, object]:

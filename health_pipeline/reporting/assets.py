@@ -1,13 +1,16 @@
-"""Dagster assets of the reporting room: the weekly report of the published release, the validation of its score."""
+"""Dagster assets of the reporting room: weekly and quarterly reports of the release, validation of its score."""
 
 import dagster as dg
 
 from health_pipeline.mart.published import current_release
-from health_pipeline.observability.dagster_metadata import OWNERS, STORES
+from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_numbers
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.quality.incidents import list_incidents
 from health_pipeline.reporting.charts import TIERS, tier_plot_markdown
+from health_pipeline.reporting.quarterly.plots import plotted, stability_plot
+from health_pipeline.reporting.quarterly.release_data import read_quarter
+from health_pipeline.reporting.quarterly.reports import KINDS, write_quarterly_reports
 from health_pipeline.reporting.release_data import ReleaseData, read_release
 from health_pipeline.reporting.validation import validate
 from health_pipeline.reporting.verdict import verdict
@@ -52,6 +55,47 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         )
 
     return [weekly_report]
+
+
+def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The three reports of the quarterly review."""
+
+    @dg.asset(
+        name="quarterly_reports",
+        deps=["quarterly_release"],
+        group_name="13_reports",
+        partitions_def=quarterly,
+        owners=OWNERS,
+        kinds={"html", "altair"},
+        required_resource_keys=STORES,
+        description="Three self-contained HTML files per quarter, from the published release alone, the verdict first: "
+        "segmentation refresh, persona alignment, segment performance.",
+    )
+    def quarterly_reports(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        settings = context.resources.settings
+        release = current_release(settings)
+        if release is None:
+            raise dg.Failure(description="Nothing is published yet; the reports are made from a release.")
+        folder, company = settings.published / "releases" / release, load_company(settings.policy).model
+        quarter = company.quarter(context.partition_key)
+        data = read_quarter(folder, company.fiscal_year_start_month, quarter)
+        paths = write_quarterly_reports(settings, folder, quarter)
+        report_numbers(context, "quarterly_reports", {context.partition_key: plotted(data)})
+        logger.info("reported", release=release, reports=[path.name for path in paths])
+        return dg.MaterializeResult(
+            metadata={
+                **{f"{kind.title} (in one sentence)": kind.headline(data) for kind in KINDS},
+                # A page served over http may not link to a file: the path is there to be copied.
+                **{
+                    f"{kind.title} (open this file)": dg.MetadataValue.path(path)
+                    for kind, path in zip(KINDS, paths, strict=True)
+                },
+                "stability over the quarters": dg.MetadataValue.md(stability_plot(data)),
+                "release": release,
+            }
+        )
+
+    return [quarterly_reports]
 
 
 def build_validation_assets() -> list[dg.AssetsDefinition]:

@@ -32,6 +32,7 @@ READING_ORDER = [
     "07_report",
     "11_segments",
     "12_publication",
+    "13_reports",
 ]
 # What a later room will build: their tables are published, typed and empty.
 BUILT_BY_NO_ASSET = {
