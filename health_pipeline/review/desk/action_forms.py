@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from health_pipeline.review.cases import Case
 from health_pipeline.review.desk.action_words import ACTION_WORDS, FIELD_WORDS, ActionWords
@@ -64,8 +65,9 @@ def choices_of(
     visit: Visit,
     option_titles: Mapping[str, str],
     other_cases: Sequence[Case],
+    causes: Sequence[Mapping[str, Any]] = (),
 ) -> Choices:
-    """What may be chosen on this case: options offered, what was approved, evidence, people, other open cases."""
+    """What may be chosen on this case: options, what was approved, evidence, causes, people, other open cases."""
     options = packet.listed("mitigation_options") if packet else []
     approved = case.proposal.mitigations if case.proposal else ()
     found: dict[str, tuple[tuple[str, str], ...]] = {
@@ -78,6 +80,7 @@ def choices_of(
             )
             for piece in (packet.evidence if packet else ())
         ),
+        "cause_id": tuple((one["cause_id"], one["cause_id"].replace("_", " ")) for one in causes),
         "by_case_id": tuple(
             (one.case_id, f"{one.category.replace('_', ' ')}, {one.state.replace('_', ' ')}") for one in other_cases
         ),

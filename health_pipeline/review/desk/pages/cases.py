@@ -159,7 +159,8 @@ def _case_page(desk: Desk, visit: Visit, case: Case, returned: Returned | None =
     packet = desk.published.packet(case.case_id, case.week)
     events = desk.ledger.events(case_id=case.case_id)
     others = _other_cases(desk, visit, case)
-    choices = choices_of(case, packet, visit, desk.option_titles, others)
+    view = packet_view(desk, visit, case, packet)
+    choices = choices_of(case, packet, visit, desk.option_titles, others, view.brief.causes)
     forms = offered_forms(
         case, visit, choices, returned.typed if returned else None, returned.action if returned else ""
     )
@@ -178,7 +179,7 @@ def _case_page(desk: Desk, visit: Visit, case: Case, returned: Returned | None =
         "case.html.j2",
         returned.status if returned else HTTPStatus.OK,
         case=case,
-        view=packet_view(desk, visit, case, packet),
+        view=view,
         forms=_by_place(forms),
         inline={form.action: form for form in forms if form.words.place == "inline"},
         lost=lost,
