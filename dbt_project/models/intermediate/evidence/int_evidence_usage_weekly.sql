@@ -6,17 +6,24 @@ with newest_days as (
     select
         links.week,
         links.account_id,
-        {% for column in origin %}days.{{ column }}, {% endfor %}
+        {% for column in origin %}days.{{ column }},
+        {% endfor %}
         days.source_account_id,
         max(days.last_occurred_at) as last_occurred_at
     from {{ ref('int_usage_days') }} as days
     inner join {{ links }} as links
         on
             days.counts_from_week <= links.week
-            {% for column in origin %}and days.{{ column }} = links.{{ column }} {% endfor %}
+            {% for column in origin %}
+            and days.{{ column }} = links.{{ column }}
+            {% endfor %}
             and days.source_account_id = links.source_account_id
     where days.events > 0
-    group by links.week, links.account_id, {% for column in origin %}days.{{ column }}, {% endfor %}days.source_account_id
+    group by
+        links.week,
+        links.account_id,
+        {% for column in origin %}days.{{ column }},
+        {% endfor %}days.source_account_id
 
 ),
 
@@ -37,7 +44,7 @@ events as (
     select
         moments.account_id,
         moments.week,
-        {% for column in origin %}moments.{{ column }}, {% endfor %}
+        {% for column in origin %}moments.{{ column }},{% endfor %}
         'usage_event' as source_table,
         events.event_id as source_record_id,
         events.load_id,
@@ -46,7 +53,8 @@ events as (
     from moments
     inner join {{ ref('int_usage_event') }} as events
         on
-            {% for column in origin %}moments.{{ column }} = events.{{ column }} and {% endfor %}
+            {% for column in origin %}moments.{{ column }} = events.{{ column }}
+            and {% endfor %}
             moments.source_account_id = events.group_id
             and moments.last_occurred_at = events.occurred_at
     where not events.is_deleted and events.available_at <= moments.known_at
@@ -58,7 +66,7 @@ roll_ups as (
     select
         moments.account_id,
         moments.week,
-        {% for column in origin %}moments.{{ column }}, {% endfor %}
+        {% for column in origin %}moments.{{ column }},{% endfor %}
         'usage_daily' as source_table,
         daily.source_account_id || ' ' || cast(daily.usage_date as varchar) as source_record_id,
         daily.load_id,
@@ -67,7 +75,8 @@ roll_ups as (
     from moments
     inner join {{ ref('int_usage_daily') }} as daily
         on
-            {% for column in origin %}moments.{{ column }} = daily.{{ column }} and {% endfor %}
+            {% for column in origin %}moments.{{ column }} = daily.{{ column }}
+            and {% endfor %}
             moments.source_account_id = daily.source_account_id
             and moments.usage_date = daily.usage_date
     where not daily.is_deleted and daily.available_at <= moments.known_at

@@ -32,7 +32,8 @@ with records as (
 of_the_week as (
 
     select
-        {% for column in columns %}records.{{ column }}, {% endfor %}
+        {% for column in columns %}records.{{ column }},
+        {% endfor %}
         spine.as_of_at,
         spine.known_at
     from records
@@ -51,7 +52,7 @@ ranked as (
             order by
                 -- of touches and validations the newest tells most, of answers the lowest, of what is late the latest
                 case when record_set in ('two_way_touches', 'validated_goals', 'low_nps_answers', 'nps_answers') then -value else value end
-                    desc nulls last,
+                desc nulls last,
                 observed_at desc nulls last,
                 source_kind asc nulls last,
                 source_system asc nulls last,

@@ -24,9 +24,9 @@ counted as (
     select
         week,
         account_id,
-        {% for category in categories -%}
-        {{ count_where("category = '%s'" % category) }} as {{ category }}_phrases_28d{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for category in categories -%}
+    {{ count_where("category = '%s'" % category) }} as {{ category }}_phrases_28d{{ ',' if not loop.last }}
+    {% endfor %}
     from phrases
     group by week, account_id
 
@@ -35,10 +35,10 @@ counted as (
 select
     texts.account_id,
     texts.week,
-    {% for category in categories -%}
-    case
-        when texts.risk_phrase_count_91d is not null then coalesce(counted.{{ category }}_phrases_28d, 0)
-    end as {{ category }}_phrases_28d{{ ',' if not loop.last }}
-    {% endfor %}
+{% for category in categories -%}
+case
+    when texts.risk_phrase_count_91d is not null then coalesce(counted.{{ category }}_phrases_28d, 0)
+end as {{ category }}_phrases_28d{{ ',' if not loop.last }}
+{% endfor %}
 from {{ ref('int_text_weekly') }} as texts
 left join counted on texts.week = counted.week and texts.account_id = counted.account_id
