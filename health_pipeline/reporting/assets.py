@@ -68,8 +68,8 @@ def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.Assets
         owners=OWNERS,
         kinds={"html", "altair"},
         required_resource_keys=STORES,
-        description="Three self-contained HTML files per quarter, from the published release alone, the verdict first: "
-        "segmentation refresh, persona alignment, segment performance.",
+        description="One set of three self-contained HTML files per quarter, from the published release alone, "
+        "the verdict first: segmentation refresh, persona alignment, segment performance.",
     )
     def quarterly_reports(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         settings = context.resources.settings

@@ -30,6 +30,7 @@ READING_ORDER = [
     "05_plan",
     "06_publication",
     "07_report",
+    "08_review",
     "11_segments",
     "12_publication",
     "13_reports",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from health_pipeline.policy.wording import counted, readable
-from health_pipeline.reporting.figures import amount, day, listed
+from health_pipeline.reporting.figures import DASH, amount, day, listed, signed
 from health_pipeline.reporting.quarterly import charts
 from health_pipeline.reporting.quarterly.page import Section, Shown
 from health_pipeline.reporting.quarterly.release_data import QuarterData
@@ -48,8 +48,7 @@ def refresh_headline(data: QuarterData) -> str:
 def refresh_statements(data: QuarterData) -> list[tuple[str, str]]:
     """Recommended, adopted, stable, and what could not be judged."""
     row = data.model_row
-    found = [("Recommended", _recommended(data))]
-    found.append(("Adopted", _adopted(data)))
+    found = [("Recommended", _recommended(data)), ("Adopted", _adopted(data))]
     if row is not None and data.stability_of("method", "jaccard"):
         found.append(("Stable", _stable(data)))
     found.append(("Not judged", " ".join(_not_judged(data)) or "Everything that was asked could be judged."))
@@ -143,10 +142,8 @@ def refresh_sections(data: QuarterData, currency: str) -> list[Section]:
         sections.append(_how_many(data))
     if data.stability:
         sections.append(how_stable(data))
-    if moved := who_moved(data):
-        sections.append(moved)
-    sections.append(not_placed(data))
-    return sections
+    moved = who_moved(data)
+    return [*sections, *([moved] if moved else []), not_placed(data)]
 
 
 def _who_they_are(data: QuarterData, currency: str) -> Section:
@@ -168,7 +165,7 @@ def _who_they_are(data: QuarterData, currency: str) -> Section:
                 Cell(segment_words(name)),
                 Cell(f"{one.get('accounts', 0):,}", detail=percent(one.get("accounts_share"))),
                 Cell(amount(one.get("arr_reporting")), detail=percent(one.get("arr_share"))),
-                *(Cell(f"{level:+.1f}") for level in own.values()),
+                *(Cell(signed(level, 1)) for level in own.values()),
             )
         )
     dimensions = ((dimension.capitalize(), True) for dimension in levels[0])
@@ -184,7 +181,8 @@ def _who_they_are(data: QuarterData, currency: str) -> Section:
     shown = []
     if bars:
         drawing = charts.profiles(bars, f"Bars of each segment’s level per dimension in standard deviations. {words}.")
-        shown.append(Shown("Against the mean of all accounts", drawing, table, behind=[_centres(data)]))
+        shown.append(Shown("Against the mean of all accounts", drawing))
+        shown.append(Shown(table=table, behind=[_centres(data)]))
     else:
         shown.append(Shown(table=table))
     return Section(
@@ -236,7 +234,11 @@ def _how_many(data: QuarterData) -> Section:
             f"Jaccard similarity; {row['k']} recommended.",
         )
         legend = [("line", "Prediction strength"), ("line jaccard", "Jaccard of the least stable segment")]
-        shown.append(Shown("How good each number of segments is; dotted: what is asked for", drawing, legend=legend))
+        shown.append(
+            Shown(
+                "How good each number of segments is; dotted: what the built-in policy asks for", drawing, legend=legend
+            )
+        )
     shown.append(Shown(table=table))
     most = max((one["k"] for one in data.candidates), default=1)
     tree = grow_tree(model, data.features, most, row["n_init"], row["seed"]) if most > 1 else None
@@ -282,7 +284,7 @@ def _solution(one: dict[str, Any], is_recommended: bool) -> tuple[Cell, ...]:
         if not failures
         else (Cell("Not supported", detail=failures))
     )
-    jaccard = Cell(number(min(one["jaccard"]))) if one["jaccard"] else Cell("–")
+    jaccard = Cell(number(min(one["jaccard"]))) if one["jaccard"] else Cell(DASH)
     return (
         Cell(percent(one["smallest_share"]), detail=f"{min(one['sizes']):,} accounts"),
         Cell(number(one["prediction_strength"])),
@@ -321,8 +323,8 @@ def _adoptable(data: QuarterData) -> Table:
             (
                 Cell(f"{counted(one['k'], 'segment')}", detail=one["segment_model_id"]),
                 Cell(one["transform"] or "declared"),
-                Cell(number(one["split_half_strength"])),
-                Cell(number(one["smallest_jaccard"])),
+                _known(one["split_half_strength"]),
+                _known(one["smallest_jaccard"]),
                 Cell(state, detail="recommended" if one["is_recommended"] else ""),
                 Cell(names),
             )
@@ -345,6 +347,11 @@ def _adoptable(data: QuarterData) -> Table:
     )
 
 
+def _known(figure: float | None) -> Cell:
+    """A figure; a dash where one segment has no stability, or an older model kept no figures."""
+    return Cell(DASH if figure is None else number(figure))
+
+
 def _gap_tables(data: QuarterData) -> list[Table]:
     gap = data.looked_at.get("gap", {}).get("declared")
     tables = []
@@ -355,7 +362,7 @@ def _gap_tables(data: QuarterData) -> list[Table]:
         rows = [(Cell(str(k + 1)), *(Cell(number(value[k], 4)) for value in numbers.values())) for k in range(length)]
         columns = (("Segments", False), *((name.replace("_", " ").capitalize(), True) for name in numbers))
         tables.append(Table("Gap statistic", columns, rows))
-    others = list(data.looked_at.get("candidates", []))
+    others = data.looked_at.get("candidates", [])
     rows = [
         (
             Cell(f"{one['transform']}, {one['k']}"),
