@@ -11,8 +11,8 @@ from health_pipeline.policy.wording import TIER_WORDS, counted
 from health_pipeline.reporting.figures import HARD_SPACE, listed
 from health_pipeline.scoring.validation.assessment import NOT_ENOUGH, WITHOUT_NOTICE, Validation
 from health_pipeline.scoring.validation.baselines import BASELINES
-from health_pipeline.scoring.validation.intervals import Interval
 from health_pipeline.scoring.validation.lead_time import SeenBefore
+from health_pipeline.segmentation.methods.intervals import Interval
 
 BY_CONSTRUCTION = "Demo company: holds by construction."
 OUTCOME_WORDS = {

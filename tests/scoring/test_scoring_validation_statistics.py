@@ -18,9 +18,9 @@ from health_pipeline.scoring.validation.intervals import (
     delong,
     delong_interval,
     percentile_interval,
-    wilson,
 )
 from health_pipeline.scoring.validation.ranking import LIST_STATISTICS, RankedOutcomes, list_statistics, riskiest
+from health_pipeline.segmentation.methods.intervals import wilson
 
 # Ratings of 109 CT images of the head, 1 (definitely normal) to 5 (definitely abnormal): Hanley and McNeil,
 # Radiology 143 (1982), table I.

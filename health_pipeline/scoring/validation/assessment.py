@@ -13,7 +13,6 @@ from health_pipeline.scoring.validation.baselines import BASELINES, tenure_and_r
 from health_pipeline.scoring.validation.calibration import Calibration, calibration_by_tier
 from health_pipeline.scoring.validation.intervals import (
     AccountResamples,
-    Interval,
     delong_interval,
     percentile_interval,
 )
@@ -26,6 +25,7 @@ from health_pipeline.scoring.validation.ranking import (
     riskiest,
 )
 from health_pipeline.scoring.validation.readings import LABEL_WEEKS, OUTCOMES, Readings, one_per_label
+from health_pipeline.segmentation.methods.intervals import Interval
 
 NOT_ENOUGH = "not enough events"
 ALL = "all accounts"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health_pipeline.scoring.validation.intervals import Interval, wilson
 from health_pipeline.scoring.validation.readings import one_per_label
+from health_pipeline.segmentation.methods.intervals import Interval, wilson
 
 # From bad to good; not_scored stands apart: it is no statement about health.
 ORDERED_TIERS: tuple[str, ...] = ("at_risk", "watch", "healthy", "expansion_ready")

@@ -1,40 +1,18 @@
-"""Intervals: Wilson's for a share, percentile intervals from resampled accounts, DeLong's for an AUC."""
+"""Intervals for statistics of rows: percentiles from resampled accounts, DeLong's for an AUC."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from health_pipeline.segmentation.methods.intervals import Interval
+
 Floats = NDArray[np.float64]
 # Numbers held at once while resampling: what fits into a processor's cache is quickest.
 _BLOCK = 500_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its limits."""
-
-    value: float
-    low: float
-    high: float
-
-
-def wilson(events: int, rows: int, confidence: float = 0.95) -> Interval:
-    """Share of rows with the event, with Wilson's score interval without continuity correction.
-
-    Wilson, JASA 22 (1927); recommended for few events by Brown, Cai, DasGupta, Statistical Science 16 (2001).
-
-    Raises
-    ------
-    ValueError
-        If there is no row, or more events than rows.
-    """
-    result = stats.binomtest(events, rows).proportion_ci(confidence_level=confidence, method="wilson")
-    return Interval(events / rows, float(result.low), float(result.high))
 
 
 class AccountResamples:

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from health_pipeline.scoring.validation.intervals import Interval, wilson
 from health_pipeline.scoring.validation.readings import LABEL_WEEKS, Readings
+from health_pipeline.segmentation.methods.intervals import Interval, wilson
 
 
 @dataclass(frozen=True)
