@@ -84,6 +84,7 @@ def test_claims_and_strategies_are_shown_with_their_verdicts(pages, data):
     assert "They decide by price." in personas
     assert "works differently between segments" in performance
     assert "Adoption workshop" in performance
+    assert "likelihood-ratio test of a common effect" in performance
     for heading in ("For the planner", "For the support lead", "For the engineering manager"):
         assert heading in performance
 

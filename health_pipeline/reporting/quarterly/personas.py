@@ -232,7 +232,7 @@ def _whole(data: QuarterData) -> Section:
     other = [
         (
             Cell(
-                f"{plain(row['subject']).capitalize()}: {row['figure']}"
+                f"{plain(row['subject']).capitalize()}: {plain(row['figure'])}"
                 if row["subject"] != ALL
                 else "No persona at all"
             ),
@@ -240,10 +240,11 @@ def _whole(data: QuarterData) -> Section:
             Cell(in_words(row["method"])),
         )
         for row in data.figures_of("personas")
-        if row["figure"] in ("overlap", "nobody")
     ]
     overlap = Table(
-        "Overlap of personas, and accounts that are none", (("What", False), ("Share", True), ("How", False)), other
+        "Every figure of whole personas, their overlap, and how each was made",
+        (("What", False), ("Share", True), ("How", False)),
+        other,
     )
     return Section(
         "whole", "As a whole", "How many accounts are such a persona", "", [Shown(table=table, behind=[overlap])]

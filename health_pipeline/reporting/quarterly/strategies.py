@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from health_pipeline.policy.wording import counted
-from health_pipeline.reporting.figures import UNKNOWN
+from health_pipeline.reporting.figures import DASH, UNKNOWN
 from health_pipeline.reporting.quarterly import charts
 from health_pipeline.reporting.quarterly.page import Section, Shown
 from health_pipeline.reporting.quarterly.release_data import ALL, QuarterData
 from health_pipeline.reporting.quarterly.words import figure_cell, in_words, p_value, plain, points, segment_words
 from health_pipeline.reporting.tables import Cell, Table
+
+_EFFECT = "Effect in each segment, with its interval"
 
 
 def what_works(data: QuarterData) -> Section:
@@ -46,7 +48,7 @@ def what_works(data: QuarterData) -> Section:
         rows,
         empty="No strategy with a known outcome is on record.",
     )
-    shown = [Shown(table=table)]
+    shown = [Shown(table=table, behind=[_every_figure(data)])]
     if uplifts:
         drawn = [
             {
@@ -65,7 +67,7 @@ def what_works(data: QuarterData) -> Section:
             "Share with it, less the share without",
             (0.0,),
         )
-        shown.append(Shown("Effect in each segment, with its interval", drawing, _uplifts(data, uplifts)))
+        shown.append(Shown(_EFFECT, drawing, _uplifts(data, uplifts), heading="In each segment"))
     return Section(
         "strategies",
         "Strategies",
@@ -75,6 +77,35 @@ def what_works(data: QuarterData) -> Section:
         "adjusted for what is known, or not judged.",
         shown,
     )
+
+
+def _every_figure(data: QuarterData) -> Table:
+    columns = (
+        ("Strategy", False),
+        ("Segment", False),
+        ("Figure", False),
+        ("Value", True),
+        ("Accounts", True),
+        ("Events", True),
+        ("p", True),
+        ("p, for many tests", True),
+        ("How", False),
+    )
+    rows = [
+        (
+            Cell(plain(row["subject"]).capitalize()),
+            Cell("All" if row["segment"] == ALL else segment_words(row["segment"])),
+            Cell(plain(row["figure"])),
+            figure_cell(row, "points" if row["figure"] in ("uplift", "raw_difference") else "number"),
+            Cell(DASH if row["accounts"] is None else f"{row['accounts']:,}"),
+            Cell(DASH if row["events"] is None else f"{row['events']:,}"),
+            Cell(p_value(row["p_value"])),
+            Cell(p_value(row["adjusted_p_value"])),
+            Cell(in_words(row["method"])),
+        )
+        for row in data.figures_of("actionability")
+    ]
+    return Table("Every figure of the strategies, and how it was made", columns, rows)
 
 
 def _uplifts(data: QuarterData, rows: list[dict[str, Any]]) -> Table:

@@ -110,4 +110,6 @@ def figure_cell(row: dict[str, Any] | None, kind: str = "number") -> Cell:
         detail = f"{number(low)} to {number(high)}" if low is not None and high is not None else ""
         return Cell(number(row["value"]), detail=detail)
     text = points(row["value"]) if kind == "points" else percent(row["value"])
-    return Cell(text, detail=limits(low, high, 1 if kind == "points" else 0))
+    if kind == "points":
+        return Cell(text, detail=limits(low, high, 1).replace(" %", " points"))
+    return Cell(text, detail=limits(low, high))
