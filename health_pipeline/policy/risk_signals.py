@@ -89,6 +89,7 @@ class RiskSignal(Observation):
     benign : explanations that are looked for before anybody is worried
     playbooks : ids of playbooks.yaml, offered to choose from
     path_of : the feature whose path over the weeks says whether it came suddenly or gradually
+    opens_alone : decisive in its category: it opens a risk by itself, whatever its contribution
     """
 
     id: Identifier
@@ -98,6 +99,7 @@ class RiskSignal(Observation):
     benign: tuple[Explanation, ...] = ()
     playbooks: tuple[Identifier, ...] = Field(min_length=1)
     path_of: str | None = None
+    opens_alone: bool = False
 
     @field_validator("title")
     @classmethod
@@ -134,9 +136,11 @@ class BenignExplanation(PolicyModel):
 
 
 class RiskSignalPolicy(PolicyModel):
-    """The whole document. See `documents/risk_signals.yaml` for what each key does."""
+    """The whole document. See `documents/risk_signals.yaml` for what each key does; `risk.opening` is its rule."""
 
     opens_at: Contribution
+    opens_together_at: Contribution | None = None
+    opens_when_explained: bool = True
     quiet_weeks: int = Field(ge=1, le=52)
     combine_within_days: int = Field(ge=7, le=91)
     renewal_near_days: int = Field(ge=7, le=365)
@@ -161,6 +165,16 @@ class RiskSignalPolicy(PolicyModel):
             if name in seen:
                 raise ValueError(f"the id {name!r} is taken; give each signal and counter evidence one of its own")
             seen.add(name)
+        return self
+
+    @model_validator(mode="after")
+    def _two_open_at_a_lower_level_than_one(self) -> RiskSignalPolicy:
+        levels = get_args(Contribution)
+        if self.opens_together_at is not None and levels.index(self.opens_together_at) > levels.index(self.opens_at):
+            raise ValueError(
+                f"opens_together_at ({self.opens_together_at}) is above opens_at ({self.opens_at}), where one signal "
+                "opens a risk already; set it to that level or a lower one"
+            )
         return self
 
     @model_validator(mode="after")

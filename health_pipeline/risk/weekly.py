@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 from health_pipeline.contract.clocks import Week
 from health_pipeline.policy.features import feature
 from health_pipeline.policy.risk_signals import CounterEvidence, RiskSignal, RiskSignalPolicy
-from health_pipeline.risk.benign import BenignChecks
+from health_pipeline.risk.benign import BenignChecks, fitting
 from health_pipeline.risk.episodes import Closings, Episode, EpisodesBefore, is_quiet, recent_signals, step
 from health_pipeline.risk.evidence import RecordsBySet, Showing, pieces
-from health_pipeline.risk.model import Evidence, FiredSignal, Pattern, Reading, Risk, Severity, Side
+from health_pipeline.risk.model import BenignCheck, Evidence, FiredSignal, Pattern, Reading, Risk, Severity, Side
+from health_pipeline.risk.opening import openers
 from health_pipeline.risk.patterns import FeaturePaths, patterns_of
 from health_pipeline.risk.signals import FeatureRows, Observed, is_applicable, missing_domains, observe, readings
-from health_pipeline.risk.strength import LEVELS, strongest_first
+from health_pipeline.risk.strength import strongest_first
 
 SIDES: tuple[Side, ...] = ("risk", "expansion")
 NO_RECORD = "no_record"
@@ -92,11 +93,13 @@ def review_weeks(inputs: RiskInputs, weeks: Sequence[Week]) -> Iterator[Reviewed
 
 @dataclass(frozen=True)
 class _Shown:
-    """A signal that is met in a row, with what was read and the records that show it."""
+    """A signal that is met in a row, with what was read and the records that show it, or explain it."""
 
     signal: RiskSignal
     readings: tuple[Reading, ...]
     evidence: tuple[Evidence, ...]
+    benign: tuple[BenignCheck, ...]
+    explaining: tuple[Evidence, ...]
 
 
 class _WeekReview:
@@ -118,7 +121,6 @@ class _WeekReview:
         off = inputs.not_applicable_domains
         self.signals = [signal for signal in self.policy.signals if is_applicable(signal, off)]
         self.levels = {signal.id: signal.contribution for signal in self.policy.signals}
-        self.opens_at = LEVELS.index(self.policy.opens_at)
         self.observed: dict[str, Observed] = {signal.id: observe(self.rows, signal) for signal in self.signals}
         self.counter = [
             (entry, observe(self.rows, entry)) for entry in self.policy.counter_evidence if is_applicable(entry, off)
@@ -154,7 +156,8 @@ class _WeekReview:
         found = []
         for signal in met:
             seen = readings(self.rows, signal, row)
-            found.append(_Shown(signal, seen, pieces(signal.id, signal, seen, records, "supports", self.showing)))
+            evidence = pieces(signal.id, signal, seen, records, "supports", self.showing)
+            found.append(_Shown(signal, seen, evidence, *self.benign.of(signal, row, records, self.showing)))
         shown = [one for one in found if one.evidence]
         unshown = [one.signal for one in found if not one.evidence]
         self.fired.update(one.signal.id for one in shown)
@@ -165,7 +168,7 @@ class _WeekReview:
             before = self.episodes.get(key)
             names = [one.signal.id for one in own]
             newest = self.last_episode.get(key, 0)
-            strong = [name for name in names if LEVELS.index(self.levels[name]) >= self.opens_at]
+            strong = openers([(one.signal, bool(fitting(one.benign))) for one in own], self.policy)
             after = step(before, newest, key, self.week.monday, names, self.inputs.closings, strong)
             if after is None:
                 self.episodes.pop(key, None)
@@ -190,8 +193,7 @@ class _WeekReview:
         signals = []
         for one in shown:
             speaking = [piece for entry, found in against if one.signal.category in entry.against for piece in found]
-            checks, explaining = self.benign.of(one.signal, row, records, self.showing)
-            evidence |= {piece.evidence_id: piece for piece in (*one.evidence, *speaking, *explaining)}
+            evidence |= {piece.evidence_id: piece for piece in (*one.evidence, *speaking, *one.explaining)}
             since = episode.firing[one.signal.id]
             signals.append(
                 FiredSignal(
@@ -202,7 +204,7 @@ class _WeekReview:
                     readings=one.readings,
                     evidence_ids=tuple(piece.evidence_id for piece in one.evidence),
                     against_ids=tuple(piece.evidence_id for piece in speaking),
-                    benign=checks,
+                    benign=one.benign,
                     first_fired_week=since,
                     weeks_fired=(self.week.monday - since).days // 7 + 1,
                 )
