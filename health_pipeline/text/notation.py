@@ -49,22 +49,27 @@ def needed_words(phrase: str) -> tuple[frozenset[str], ...]:
     The beginning of a word ends in `*`. The word whose shortest alternative is longest comes first: it tells texts
     apart best.
     """
-    words = [word.split("|") for word in phrase.split() if word != "..."]
-    words.sort(key=lambda word: min(len(choice.rstrip("*")) for choice in word), reverse=True)
-    return tuple(
+    words = [
         frozenset(
-            # of two words the last one, whose end a stem's star leaves open
-            _PIECE.findall(written.rpartition("_")[2])[-1] + ("*" if choice.endswith("*") else "")
-            for choice in word
+            _telling_piece(written, choice.endswith("*"))
+            for choice in word.split("|")
             for written in _spellings(choice.rstrip("*"))
         )
-        for word in words
-    )
+        for word in phrase.split()
+        if word != "..."
+    ]
+    return tuple(sorted(words, key=lambda choices: min(len(choice.rstrip("*")) for choice in choices), reverse=True))
 
 
 def words_of(folded: str) -> set[str]:
     """Return the words of a folded text, cut at anything that is no letter or digit."""
     return set(_PIECE.findall(folded))
+
+
+def _telling_piece(written: str, is_stem: bool) -> str:
+    """Of an alternative of several words the longest; a stem's star leaves the end of its last one open."""
+    *first, last = _PIECE.findall(written)
+    return max([last + "*" if is_stem else last, *first], key=lambda piece: len(piece.rstrip("*")))
 
 
 def _expression(phrase: str) -> str:

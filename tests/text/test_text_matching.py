@@ -180,4 +180,5 @@ def test_the_words_asked_for_first_lose_no_match(text):
 def test_the_words_a_phrase_needs():
     assert needed_words("on ... broken|fail*") == (frozenset({"broken", "fail*"}), frozenset({"on"}))
     assert needed_words("grüße") == (frozenset({"grusse", "gruße", "gruesse", "grueße"}),)
-    assert needed_words("we're fed_up") == (frozenset({"up"}), frozenset({"re"}))
+    assert needed_words("we're fed_up") == (frozenset({"fed"}), frozenset({"re"}))
+    assert needed_words("out_of_renew*|end_of_the_contract") == (frozenset({"renew*", "contract"}),)
