@@ -59,7 +59,7 @@ def seed_company(seed: int, accounts: int, weeks: int, cache: Path) -> SeedCompa
     return SeedCompany(tables["features"], tables["records"], tables["stories"].to_pandas())
 
 
-def make_company(home: Path, seed: int, accounts: int, weeks: int) -> dict[str, pa.Table]:
+def make_company(home: Path, seed: int, accounts: int, weeks: int, newest: Week = NEWEST_WEEK) -> dict[str, pa.Table]:
     """Landing, identity, texts and dbt of one demo company, without scores and releases."""
     settings = Settings(home=home)
     settings.home.mkdir(parents=True)
@@ -67,7 +67,7 @@ def make_company(home: Path, seed: int, accounts: int, weeks: int) -> dict[str, 
     source = {"demo": {"seed": seed, "accounts": accounts}}
     (settings.home / "sources.yaml").write_text(yaml.safe_dump(source), encoding="utf-8")
     company = load_company(settings.policy).model
-    reviewed = list(weeks_between(Week(company.first_week), NEWEST_WEEK))[-weeks:]
+    reviewed = list(weeks_between(Week(company.first_week), newest))[-weeks:]
     pull(settings, company, reviewed[-1].known_at(company.cutoff_hours))
     landing = Landing(settings.landing, settings.quarantine)
     refresh_identity(settings, landing.manifest())

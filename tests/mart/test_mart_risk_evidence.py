@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +16,13 @@ from health_pipeline.mart.risk_records import read_risk_records, unresolved_evid
 from health_pipeline.policy.record_sets import RECORD_SETS
 from health_pipeline.policy.risk_signals import load_risk_signals
 from health_pipeline.risk.episodes import EpisodesBefore
+from health_pipeline.risk.history import EpisodeHistory
+from health_pipeline.risk.packet import load_packet_policy
+from health_pipeline.risk.packets_of_week import packets_of_week
+from health_pipeline.risk.restricted import brief_lines, read_body
 from health_pipeline.risk.rows import evidence_rows, records_by_account
 from health_pipeline.risk.weekly import ReviewedWeek, RiskInputs, review_weeks
+from health_pipeline.sources.landing import Landing
 
 WEEK = Week(date(2026, 1, 12))
 # as_of_at of WEEK is Monday the 19th, 00:00; known_at 06:00
@@ -26,6 +32,8 @@ LOADED = datetime(2026, 1, 19, 2)
 TOO_LATE = datetime(2026, 1, 19, 6, 0, 1)
 BUSY, FINE = "busy", "fine"
 ACCOUNTS = (BUSY, FINE)
+OWNER = "csm@vendor.example"
+BODIES = {f"{BUSY}-t1": "Only workaround left to us.", f"{BUSY}-t2": "Again another workaround today."}
 
 
 def before(days: float) -> datetime:
@@ -61,7 +69,7 @@ def ticket(account: str, name: str, days: float) -> dict[str, Any]:
     return {
         "ticket_id": f"{account}-{name}", "source_account_id": account, "status": "solved", "priority": "normal",
         "type": "question", "created_at": before(days), "solved_at": before(days - 0.5), "subject": "Question",
-        "source_updated_at": before(days - 0.5),
+        "source_updated_at": before(days - 0.5), "body": BODIES.get(f"{account}-{name}"),
     }  # fmt: skip
 
 
@@ -100,7 +108,9 @@ def mart(new_company, mart_of):
          "arr": 12000, "quantity": 7, "started_at": datetime(2024, 1, 1), "source_updated_at": datetime(2024, 1, 1),
          "current_period_end": before(-200)} for account in ACCOUNTS
     ], "billing_invoice": [], "billing_payment": []})  # fmt: skip
-    company.load("crm", LOADED, {"crm_contact": [
+    company.load("crm", LOADED, {"source_account": [
+        {"source_account_id": account, "name": account.title(), "owner_email": OWNER} for account in ACCOUNTS
+    ], "crm_contact": [
         {"contact_id": f"{account}-{person}", "source_account_id": account, "full_name": "Somebody", "is_active": True,
          "email": f"{person}@{account}.example", "role": role, "source_created_at": datetime(2024, 1, 1),
          "source_updated_at": datetime(2024, 1, 1)}
@@ -240,3 +250,70 @@ def test_the_features_that_the_signals_read(mart):
     # no ticket is older than 28 days: against nothing there is no ratio
     assert (busy["ticket_baseline_28d"], busy["ticket_volume_ratio_28d"]) == (0, None)
     assert busy["usage_change_share_4w_year_before"] is None
+
+
+@pytest.fixture(scope="module")
+def packet(mart, reviewed) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]:
+    """The packet's row in the mart, its body, and the brief as a reader sees it, by heading."""
+    policy, history = load_packet_policy(None), EpisodeHistory([], WEEK.monday)
+    loads = [
+        SimpleNamespace(load_id=row["load_id"], tables=[SimpleNamespace(table=row["table_name"], path=row["path"])])
+        for row in mart.company.manifest_rows
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        # the hand-made company writes the landed files, and no records of its loads
+        patch.setattr(Landing, "loads", lambda self: loads)
+        made = packets_of_week(mart.settings, reviewed.risks, WEEK, policy, history)
+    assert made.unverified == ()
+    (row,) = made.rows.to_pylist()
+    body = read_body(mart.settings.restricted, row["body_sha256"])
+    told: dict[str, list[str]] = {}
+    for heading, sentence in brief_lines(mart.settings.restricted, body):
+        told.setdefault(heading, []).append(sentence)
+    return row, body, told
+
+
+def test_the_packet_is_an_outcome_risk_for_the_account_manager(packet):
+    row, _, told = packet
+    assert (row["account_id"], row["category"], row["runner_up_category"]) == (
+        BUSY,
+        "value_outcome",
+        "sponsor_stakeholder",
+    )
+    assert row["severity_status"] == "suggested"
+    assert row["owner_email"] == OWNER
+    (header,) = told[""]
+    assert OWNER in header
+
+
+def test_the_brief_attaches_the_notes_and_tickets(packet):
+    _, _, told = packet
+    seen = " ".join(told["What was seen"])
+    assert "“workaround”, says a support ticket of 13 January 2026" in seen
+    assert "3 note or meetings of 30 November 2025, 20 December 2025 and 10 January 2026" in seen
+    assert "An active champion" in " ".join(told["What speaks against it"])
+    (goal, *_) = told["What the customer wants"]
+    assert "“Fewer manual steps” (at risk) was due on 30 December 2025 and is overdue" in goal
+
+
+def test_causes_are_suspected_and_none_is_confirmed(packet):
+    _, body, told = packet
+    causes = {line.split(":")[0] for line in told["Causes looked into"]}
+    assert causes == {"Suspected", "Unknown"}
+    assert {cause["status"] for cause in body["packet"]["causes"]} == {"suspected", "unknown"}
+
+
+def test_nothing_is_decided_chosen_or_sent(packet):
+    row, body, told = packet
+    assert row["state"] == "detected"
+    assert [body["packet"][name] for name in ("decision", "message", "outcome", "follow_up_date")] == [None] * 4
+    held = " ".join(told["What holds it"])
+    assert "No person has confirmed the severity. Blocks approval" in held
+    assert "No follow-up date is set. Blocks approval" in held
+    assert told["Options, none chosen"]
+
+
+def test_no_words_of_the_tickets_are_in_the_mart(packet):
+    row, _, _ = packet
+    for words in ("workaround left to us", "another workaround", "Fewer manual steps", "Somebody"):
+        assert words not in str(row)
