@@ -253,9 +253,9 @@ def main(arguments: list[str] | None = None) -> None:
     out.print("|---|---|---|---|---|---|---|")
     for name, rule in RULES.items():
         tuned = evaluate([companies[seed] for seed in given.tune], rule(policy))
-        out.print(rule_line(f"{name}; tuned on {given.tune[0]} to {given.tune[-1]}", tuned))
+        out.print(rule_line(f"{name}; tuned on {', '.join(map(str, given.tune))}", tuned))
     reported = evaluate([companies[seed] for seed in given.report], policy)
-    out.print(rule_line(f"in force; reported on {given.report[0]} to {given.report[-1]}", reported))
+    out.print(rule_line(f"in force; reported on {', '.join(map(str, given.report))}", reported))
     out.print("\n| story | what | its category fires | any risk | weeks to it |\n|---|---|---|---|---|")
     for line in story_lines(reported):
         out.print(line)

@@ -206,9 +206,9 @@ def row(name: str, table: pd.DataFrame) -> str:
 
 
 def seeds_of(text: str) -> list[int]:
-    """Read `0-9` or `3`."""
-    first, _, last = text.partition("-")
-    return list(range(int(first), int(last or first) + 1))
+    """Read `0-9`, `3`, or several of them with commas between."""
+    ranges = [part.partition("-") for part in text.split(",")]
+    return [seed for first, _, last in ranges for seed in range(int(first), int(last or first) + 1)]
 
 
 def main(arguments: list[str] | None = None) -> None:
