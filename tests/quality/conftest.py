@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from audited import Audited
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "publication")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "publication"), str(HERE.parent / "risk")]
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,7 @@ def audited_candidate(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     from audited import Audited
     from mart_builder import FIRST_WEEK, QUARTER, build_quarter, build_tables, weeks_from
     from publishing import build, passing_verdict, publish_weeks
+    from stored_bodies import with_stored_bodies
 
     from health_pipeline.publication.candidate import build_candidate
     from health_pipeline.publication.gate import publish
@@ -36,6 +37,6 @@ def audited_candidate(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     publish(settings, quarter, passing_verdict(quarter, {}), datetime(2026, 10, 26))
     weeks = weeks_from(3, 2)
     tables = build_tables(weeks, scores={("a0000", FIRST_WEEK.shift(4)): 20.0})
-    candidate = build(settings, weeks, tables)
+    candidate = build(settings, weeks, with_stored_bodies(settings, tables))
     assert isinstance(candidate, Candidate)
     return Audited(candidate, tuple(weeks), (QUARTER.first_day,))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
 from audited import Audited
 
+from health_pipeline.contract.clocks import Week
 from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.files import file_sha256
 from health_pipeline.publication.gate import publish
@@ -21,10 +23,16 @@ NO_LEDGER = "sqlite:///nowhere/ledger.db"
 RECORD = DbtRecord("invocation-1", {"accounts": "0" * 32})
 
 
+def audited(of: Audited, file: Path, weeks: Sequence[Week], folder: Path = FOLDER) -> Verdict:
+    """The verdict on that file, with the bodies of the candidate's packets."""
+    base = of.candidate.base_release
+    return audit(file, weeks, of.candidate.run_quarters, base, RECORD, NO_LEDGER, folder, of.restricted)
+
+
 @pytest.fixture(scope="module")
 def verdict(audited_candidate: Audited) -> Verdict:
     candidate = audited_candidate.candidate
-    return audit(candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, RECORD, NO_LEDGER)
+    return audited(audited_candidate, candidate.file, candidate.run_weeks)
 
 
 def test_a_sound_candidate_passes(audited_candidate: Audited, verdict: Verdict) -> None:
@@ -45,9 +53,7 @@ def test_the_verdict_lies_beside_the_candidate_and_reads_back(audited_candidate:
 
 def test_the_same_audit_again_says_the_same(audited_candidate: Audited, verdict: Verdict) -> None:
     candidate = audited_candidate.candidate
-    again = audit(
-        candidate.file, candidate.run_weeks, candidate.run_quarters, candidate.base_release, RECORD, NO_LEDGER
-    )
+    again = audited(audited_candidate, candidate.file, candidate.run_weeks)
     assert again == verdict
 
 
@@ -67,7 +73,7 @@ def test_a_fault_is_found_and_named_by_ids_only(audited_candidate: Audited, tmp_
             "update account_health_weekly set score = 4711.5, owner_email = 'someone@example.com' "
             "where week = date '2026-11-02' and account_id = 'a0001'"
         )
-    found = audit(folder / "customer_health.duckdb", audited_candidate.weeks, [], None, RECORD, NO_LEDGER)
+    found = audited(audited_candidate, folder / "customer_health.duckdb", audited_candidate.weeks)
     assert not found.passed
     assert {result.check for result in found.critical_failures} == {
         "account_health_weekly.score_range",
@@ -95,7 +101,7 @@ def test_a_suite_that_lost_an_expectation_does_not_publish(audited_candidate: Au
     from health_pipeline.settings import Settings
 
     copied = load_candidate(home / "scratch" / "candidates" / candidate.id)
-    short = audit(copied.file, copied.run_weeks, [], copied.base_release, RECORD, NO_LEDGER, folder=folder)
+    short = audited(audited_candidate, copied.file, copied.run_weeks, folder)
     assert short.passed
     with pytest.raises(PublicationRefusedError, match=r"such as watermelon_accounts_weekly\.reasons_count_known"):
         publish(Settings(home=home), copied, short, candidate.run_weeks[-1].known_at(6))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table, mart_tables
@@ -553,14 +551,3 @@ def builder(tmp_path: Path) -> Iterator[Callable[..., ReleaseBuilder]]:
         return ReleaseBuilder(tmp_path / "releases" / name, **more)
 
     yield make
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's chromium, once for all tests of the room."""
-    executable = shutil.which("chromium")
-    assert executable, "chromium is not installed; install it: the report is tested in it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
