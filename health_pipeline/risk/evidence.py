@@ -49,7 +49,7 @@ RecordsBySet = Mapping[str, Sequence[LandedRecord]]
 
 
 def evidence_id(account_id: str, week: date, subject: str, record: LandedRecord, metric: str, direction: str) -> str:
-    """Hash of account, week, subject, record, metric and direction: 32 hexadecimal digits."""
+    """Hash of account, week, subject, record, its span of text, metric and direction: 32 hexadecimal digits."""
     parts = (
         account_id,
         week.isoformat(),
@@ -59,7 +59,7 @@ def evidence_id(account_id: str, week: date, subject: str, record: LandedRecord,
         record.source_instance,
         record.source_table,
         record.source_record_id,
-        "" if record.span_start is None else f"{record.text_field} {record.span_start}",
+        "" if record.span_start is None else f"{record.text_field} {record.span_start} {record.span_end}",
         metric,
         direction,
     )

@@ -39,7 +39,7 @@ def assert_that_all_are_there(settings: Settings, each: int) -> None:
     assert acknowledged == Counter(event.event_id for event in events)
     opened = {event.payload["evidence_id"] for event in events}
     assert opened == {f"{number}-{turn}" for number in range(PROCESSES) for turn in range(each)}
-    # They did write at the same time: no process's events stand together.
+    # They did write at the same time: no process's events all stand together.
     order = [event.payload["evidence_id"].partition("-")[0] for event in events]
     assert sum(one != other for one, other in pairwise(order)) > PROCESSES
     assert {event.actor for event in events} == {CSM}

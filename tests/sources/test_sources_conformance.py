@@ -130,7 +130,7 @@ def test_a_broken_parquet_file_is_refused(landing, company, invoices, billing, t
         (
             lambda data: Extract("biling", "stripe", "incremental", (TableExtract("billing_invoice", data),)),
             "source kind 'biling' is none of crm, billing, support, survey, usage, cs, projects, risk, engagement, "
-            "review; the closest is 'billing'.",
+            "review, text; the closest is 'billing'.",
         ),
         (
             lambda data: Extract("billing", "stripe", "incremental", (TableExtract("billing_invoices", data),)),

@@ -57,8 +57,13 @@ ranked as (
                 source_kind asc nulls last,
                 source_system asc nulls last,
                 source_instance asc nulls last,
+                source_table asc nulls last,
                 source_record_id asc nulls last,
-                span_start asc nulls last
+                text_field asc nulls last,
+                span_start asc nulls last,
+                -- two phrases may begin at one word: the longer one says more
+                span_end desc nulls last,
+                load_id asc nulls last
         ) as place
     from of_the_week
 
