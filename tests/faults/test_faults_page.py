@@ -1,4 +1,4 @@
-"""docs/faults.md is the map from a fault to its test: every test it names is there, every test of this room is on it."""
+"""docs/faults.md maps a fault to its test: each test it names is there, and each file of this room is on it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from reviewing import CSM, SetClock
 from health_pipeline.review import Decision, Ledger
 from health_pipeline.settings import Settings
 
-# Without it a process could be through before the next one begins, and nothing would have been written at the same time.
+# Without it a process could be through before the next one begins, and nothing would be written at the same time.
 TOGETHER_EVERY = 5
 
 
