@@ -156,13 +156,19 @@ def _audit(as_json: bool) -> None:
 def dictionary(
     check: Annotated[bool, typer.Option("--check", help="Only say whether the files are up to date.")] = False,
 ) -> None:
-    """Write the generated pages: docs/data-dictionary.md and docs/ai-rmf.md."""
+    """Write the generated pages of docs/: data-dictionary.md, ai-rmf.md, approved-actions.openapi.json."""
     from health_pipeline.reporting.accountability import accountability_page  # noqa: PLC0415
     from health_pipeline.reporting.dictionary import data_dictionary  # noqa: PLC0415
+    from health_pipeline.review.desk.action_feed import openapi_document  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
-        for name, text in (("data-dictionary", data_dictionary()), ("ai-rmf", accountability_page())):
-            path = REPOSITORY / "docs" / f"{name}.md"
+        pages = {
+            "data-dictionary.md": data_dictionary(),
+            "ai-rmf.md": accountability_page(),
+            "approved-actions.openapi.json": json.dumps(openapi_document(), indent=1) + "\n",
+        }
+        for name, text in pages.items():
+            path = REPOSITORY / "docs" / name
             if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
                 raise ValueError(f"{path.relative_to(REPOSITORY)} is not what it is made from; run `make dictionary`.")
             if not check:
@@ -183,20 +189,3 @@ def dev(
 
     with failing_in_one_sentence(out):
         raise typer.Exit(serve(Settings(), port, desk_port, demo_sign_in))
-
-
-@app.command()
-def desk(
-    port: Annotated[int, typer.Option(help="Port the desk listens on.")] = 8600,
-    demo_sign_in: Annotated[
-        bool, typer.Option("--demo-sign-in", help="Let whoever is at this machine choose whom to be. Loopback only.")
-    ] = False,
-) -> None:
-    """Serve the review desk. Address and sign-in come from HEALTH_DESK_*; see docs/security.md."""
-    from health_pipeline.review.desk.desk_settings import desk_settings_of  # noqa: PLC0415
-    from health_pipeline.review.desk.serving import serve_desk  # noqa: PLC0415
-
-    with failing_in_one_sentence(out):
-        settings = desk_settings_of(port, demo_sign_in).checked()
-        out.print(f"The review desk is at {settings.origin}; Ctrl+C stops it.")
-        serve_desk(Settings(), settings, port)

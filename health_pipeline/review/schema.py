@@ -132,3 +132,17 @@ DESK_IDENTITY = Table(
     Column("email", EMAIL, nullable=False, index=True),
     Column("bound_at", DateTime, nullable=False),
 )
+# Other systems that pull approved actions: the hash of each token, and until when it counts. Making and revoking one is
+# an event; these rows can't give more than that event says.
+DESK_TOKEN = Table(
+    "desk_token",
+    METADATA,
+    Column("token_id", String(16), primary_key=True),
+    Column("token_hash", String(64), nullable=False),
+    Column("system", String(40), nullable=False),
+    Column("created_by", EMAIL, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+    Column("expires_at", DateTime, nullable=False),
+    Column("revoked_at", DateTime),
+    Column("used_at", DateTime),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -87,7 +87,12 @@ def stopped_by(question: Question) -> tuple[Stopped, ...]:
     for rule_id in EVERYWHERE:
         if found := _stopped(rule_id, question):
             return (found,)
-    found_rules = (_stopped(rule_id, question) for rule_id in STOP_RULES if rule_id in question.transition.guards)
+    return stopped_by_rules(question, question.transition.guards)
+
+
+def stopped_by_rules(question: Question, rule_ids: Collection[str]) -> tuple[Stopped, ...]:
+    """Those of some rules that stop what is asked for, in the table's order."""
+    found_rules = (_stopped(rule_id, question) for rule_id in STOP_RULES if rule_id in rule_ids)
     return tuple(one for one in found_rules if one is not None)
 
 

@@ -53,6 +53,20 @@ def test_verify_fails_where_somebody_edited(home: Settings) -> None:
         says("verify", code=1)
 
 
+def test_tokens_are_made_shown_once_and_revoked(home: Settings) -> None:
+    def desk(*arguments: str) -> int:
+        return CliRunner().invoke(app, ["desk", "token", *arguments]).exit_code
+
+    assert desk("create", "crm-sync", "--by", "ada@example.com") == 1, "nobody may yet"
+    says("user", "ada@example.com", "--name", "Ada", "--role", "admin")
+    assert desk("create", "crm-sync", "--by", "ada@example.com", "--days", "30") == 0
+    with Ledger.open(home) as ledger:
+        (made,) = ledger.events(types=["token_created"])
+    assert desk("list") == 0
+    assert desk("revoke", made.payload["token_id"], "--by", "ada@example.com") == 0
+    assert desk("revoke", made.payload["token_id"], "--by", "ada@example.com") == 1, "it was"
+
+
 def test_intake_needs_a_release(home: Settings) -> None:
     says("intake", code=1)
     says("accept-loss", "r000001", "--by", "ada@example.com", "--reason", "lost", code=1)

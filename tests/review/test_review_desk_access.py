@@ -26,7 +26,7 @@ _SEE = {
     "nobody": frozenset({"csm", "other_csm", "lead", "other_lead", "analyst"}),
 }
 _WITH_VIEW = frozenset({"csm", "other_csm", "lead", "other_lead", "analyst"})
-for _path in ("/queue", "/queue.csv", "/metrics"):
+for _path in ("/queue", "/queue.csv", "/actions", "/actions.csv", "/metrics"):
     WHO["GET", _path] = _WITH_VIEW
 for _path in ("/", "/sessions", "/rules"):
     WHO["GET", _path] = SIGNED_IN
@@ -57,6 +57,8 @@ OPEN = {
     ("GET", "/sign-in/callback"),
     ("POST", "/sign-in/demo"),
 }
+# Other systems, by a token and by nothing else; see test_review_action_queue.py.
+BY_TOKEN = {("GET", "/api/actions"), ("GET", "/api/actions.csv"), ("GET", "/api/actions/{action_id}")}
 
 
 def app_routes(house: House) -> set[tuple[str, str]]:
@@ -80,7 +82,8 @@ def address(path: str, owner: str) -> str:
 
 
 def test_every_route_of_the_app_is_in_this_table(house: House) -> None:
-    assert app_routes(house) == WHO.keys() | OPEN == {(route.method, route.path) for route in ROUTES}
+    assert app_routes(house) == WHO.keys() | OPEN | BY_TOKEN == {(route.method, route.path) for route in ROUTES}
+    assert {(route.method, route.path) for route in ROUTES if route.needs == "token"} == BY_TOKEN
     assert {(route.method, route.path) for route in ROUTES if route.needs == "anyone"} == OPEN
 
 
@@ -102,6 +105,12 @@ def _check_let_in(house: House, method: str, path: str, owner: str, admitted: fr
             assert "Northwind" not in answer.text and "pkt_" not in answer.text
         if "sign-out" in path:
             del house.clients[email]
+
+
+def test_a_session_opens_nothing_that_is_for_tokens(house: House) -> None:
+    for _, path in BY_TOKEN:
+        for email in EVERYBODY.values():
+            assert house.as_(email).get(path.replace("{action_id}", "x")).status_code == 401
 
 
 def test_nobody_is_let_in_without_a_session(house: House) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from health_pipeline.review import Ledger
 from health_pipeline.review.database import reading
+from health_pipeline.review.desk.csv_file import harmless
 from health_pipeline.review.desk.desk_settings import DeskSettings, DeskSetupError, desk_settings_of
 from health_pipeline.review.desk.http_headers import HEADERS
-from health_pipeline.review.desk.pages.queue import harmless
 from health_pipeline.review.desk.pages.sign_in import own_path
 from health_pipeline.review.desk.rate_limit import RateLimit
 from health_pipeline.review.schema import DESK_SESSION

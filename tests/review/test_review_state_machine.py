@@ -16,6 +16,7 @@ from reviewing import CSM, LEAD, NOW, OTHER_CSM, OTHER_LEAD, PEOPLE, packet
 
 from health_pipeline.policy.review import load_review
 from health_pipeline.review import Case, Event, IncomingPacket, approval_holds, queue_reason
+from health_pipeline.review.action_queue import withheld_because
 from health_pipeline.review.cases import waits_from
 from health_pipeline.review.decisions import decision_draft, expiry_draft
 from health_pipeline.review.events import Draft
@@ -63,6 +64,10 @@ class PaperLedger:
 
     def take_in(self, incoming: IncomingPacket) -> None:
         self.add(drafts_of(self.case, incoming, "r", self.now))
+
+    def withheld(self) -> tuple[str, ...]:
+        assert self.case is not None
+        return withheld_because(self.case, BY_EMAIL, POLICY, self.is_four_eyes_on, self.now)
 
     def ask(self, action: str, actor: str, form: dict[str, Any]) -> bool:
         assert self.case is not None
@@ -215,7 +220,10 @@ class Review(RuleBasedStateMachine):
 
     @rule(days=st.sampled_from([1, 7, 29, 31, 200]))
     def time_passes(self, days: int) -> None:
+        """Time alone only takes actions out of the queue: what other systems pull by event numbers misses none."""
+        was_withheld = self.ledger.withheld()
         self.ledger.now += timedelta(days=days)
+        assert self.ledger.withheld() or not was_withheld
 
     @rule()
     def what_ran_out_is_noted(self) -> None:
@@ -233,6 +241,12 @@ class Review(RuleBasedStateMachine):
         last = self.ledger.events[-1]
         if BY_EVENT.get(last.type, "") in EFFECTS:
             assert_allowed(self.ledger, len(self.ledger.events) - 1)
+
+    @invariant()
+    def what_other_systems_may_pull_was_approved_and_still_is(self) -> None:
+        if not self.ledger.withheld():
+            hypothesis_event("an action could be pulled")
+            assert_allowed(self.ledger, len(self.ledger.events), self.ledger.now)
 
     @invariant()
     def state_outcome_and_queue_agree(self) -> None:
@@ -256,15 +270,20 @@ class Review(RuleBasedStateMachine):
 BY_EVENT = {row.event: row.action for row in TRANSITIONS}
 
 
-def assert_allowed(ledger: PaperLedger, index: int) -> None:
-    """By the events alone, without the code that decides: an effect rests on an approval that still holds."""
-    hypothesis_event("an effect was reached")
-    events, effect = ledger.events, ledger.events[index]
+def assert_allowed(ledger: PaperLedger, index: int, at: datetime | None = None) -> None:
+    """By the events alone, without the code that decides: an effect rests on an approval that still holds.
+
+    The effect is the event of that index; or one that could come now.
+    """
+    events = ledger.events
+    if at is None:
+        hypothesis_event("an effect was reached")
+        at = events[index].at
     approvals = [place for place, event in enumerate(events[:index]) if event.type == "approved"]
     assert approvals, "an effect without any approval"
     place = approvals[-1]
     approval = events[place]
-    assert effect.at < datetime.fromisoformat(approval.payload["expires_at"]), "it had expired"
+    assert at < datetime.fromisoformat(approval.payload["expires_at"]), "it had expired"
     between = [event.type for event in events[place + 1 : index]]
     assert not set(between) & {"proposed", "message_written", "withdrawn", "expired", "reopened", "review_started"}
     proposal = max(

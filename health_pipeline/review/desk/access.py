@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 from starlette.requests import Request
 
+from health_pipeline.observability.logs import get_logger
 from health_pipeline.review import people
 from health_pipeline.review.database import reading, writing
 from health_pipeline.review.desk.desk_settings import LOOPBACK_NAMES, is_loopback_address
@@ -36,6 +37,9 @@ from health_pipeline.review.desk.visits import (
 )
 from health_pipeline.review.permissions import GRANTS, Permission
 from health_pipeline.review.projection import CaseFilter, find_cases, query_cases
+from health_pipeline.review.tokens import TokenRefusedError, admitted, note_used
+
+log = get_logger("review")
 
 Subject = Literal["nothing", "case", "account"]
 
@@ -46,14 +50,14 @@ class Route:
 
     Attributes
     ----------
-    needs : "anyone", "signed_in", or the permission the person's role must have
+    needs : "anyone", "signed_in", "token" (of another system), or the permission the person's role must have
     of : what the permission is for: the case or the account of the address, by who owns it; "nothing": the role alone
     handler : makes the answer; called only for whom the rule admits
     """
 
     method: Literal["GET", "POST"]
     path: str
-    needs: Literal["anyone", "signed_in"] | Permission
+    needs: Literal["anyone", "signed_in", "token"] | Permission
     handler: Handler
     of: Subject = "nothing"
 
@@ -65,7 +69,7 @@ def admit(desk: Desk, route: Route, request: Request, form: Mapping[str, list[st
     ------
     BadRequestError
         If the host is not this desk's, or a form does not come from one of its pages.
-    NotSignedInError, ForbiddenError, NotFoundError, TooManyError
+    NotSignedInError, TokenRefusedError, ForbiddenError, NotFoundError, TooManyError
         As they say.
     """
     _check_host(desk, request)
@@ -76,6 +80,8 @@ def admit(desk: Desk, route: Route, request: Request, form: Mapping[str, list[st
         raise TooManyError(wait)
     if route.needs == "anyone":
         return Visit(request, now, form=form)
+    if route.needs == "token":
+        return _by_token(desk, request, client, now)
     visit = _signed_in(desk, request, form, now)
     if route.method == "POST":
         if not hmac.compare_digest(visit.one("csrf"), visit.csrf):
@@ -83,6 +89,27 @@ def admit(desk: Desk, route: Route, request: Request, form: Mapping[str, list[st
         if wait := desk.posts.wait_seconds(visit.me.email):
             raise TooManyError(wait)
     return _of_subject(desk, route, visit)
+
+
+def _by_token(desk: Desk, request: Request, client: str, now: datetime) -> Visit:
+    """Another system, by the token in its Authorization header; never by a cookie, never in an address."""
+    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+    try:
+        if scheme.lower() != "bearer" or not presented.strip():
+            raise TokenRefusedError("This address is for other systems: send `Authorization: Bearer` and a token.")
+        with reading(desk.ledger.engine) as connection:
+            token = admitted(connection, presented.strip(), now)
+    except TokenRefusedError as error:
+        log.warning("pull_refused", client=client, path=request.url.path, reason=str(error))
+        if wait := desk.sign_ins.wait_seconds(f"token:{client}"):
+            raise TooManyError(wait) from error
+        raise
+    if wait := desk.pulls.wait_seconds(token.token_id):
+        raise TooManyError(wait)
+    if token.used_at is None or now - token.used_at >= NOTED_EVERY:
+        with writing(desk.ledger.engine) as connection:
+            note_used(connection, token, now)
+    return Visit(request, now, pulled_by=token)
 
 
 def _check_host(desk: Desk, request: Request) -> None:

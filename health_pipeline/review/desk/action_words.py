@@ -133,6 +133,12 @@ EVENT_WORDS: dict[str, str] = {
     "four_eyes_set": "switched the second person",
     "text_erased": "erased a text",
     "release_taken_in": "took a release in",
+    "packet_renewed": "packet renewed",
+    "action_handed_out": "pulled an approved action",
+    "token_created": "made a token for another system",
+    "token_revoked": "revoked a token",
+    "high_risks_told": "told of new high risks",
+    "telling_failed": "could not tell of new high risks",
 }
 # What of an event's payload is worth a line; the rest is in the ledger for whoever needs it.
 SHOWN_IN_HISTORY: dict[str, str] = {
@@ -168,5 +174,8 @@ SHOWN_IN_HISTORY: dict[str, str] = {
     "is_on": "on",
     "is_active": "active",
     "team": "team",
+    "system": "system",
+    "risks": "risks",
+    "attempt": "attempt",
     "week": "week",
 }

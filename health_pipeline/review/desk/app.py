@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.review.desk.access import Route, admit
+from health_pipeline.review.desk.action_feed import feed_problem
 from health_pipeline.review.desk.http_headers import SecurityHeaders
 from health_pipeline.review.desk.rendering import problem_page
 from health_pipeline.review.desk.routes import ROUTES
@@ -23,10 +24,12 @@ from health_pipeline.review.desk.visits import (
     BadRequestError,
     Desk,
     ForbiddenError,
+    GoneError,
     NotFoundError,
     NotSignedInError,
     TooManyError,
 )
+from health_pipeline.review.tokens import TokenRefusedError
 
 FORM_BYTES = 1_000_000
 FORM_FIELDS = 3_000
@@ -81,17 +84,28 @@ def _add_errors(app: FastAPI, desk: Desk) -> None:
         BadRequestError: HTTPStatus.BAD_REQUEST,
         ForbiddenError: HTTPStatus.FORBIDDEN,
         NotFoundError: HTTPStatus.NOT_FOUND,
+        GoneError: HTTPStatus.GONE,
     }
 
+    def problem(request: Request, status: HTTPStatus, sentence: str) -> Response:
+        if request.scope.get("path", "").startswith("/api/"):
+            return feed_problem(status, sentence)
+        return problem_page(desk, status, sentence)
+
     async def show(request: Request, error: Exception) -> Response:
-        return problem_page(desk, statuses[type(error)], str(error))
+        return problem(request, statuses[type(error)], str(error))
 
     async def show_other(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         sentence = (
             "There is no such page." if error.status_code == HTTPStatus.NOT_FOUND else "That is not possible here."
         )
-        return problem_page(desk, HTTPStatus(error.status_code), sentence)
+        return problem(request, HTTPStatus(error.status_code), sentence)
+
+    async def no_token(request: Request, error: Exception) -> Response:
+        answer = problem(request, HTTPStatus.UNAUTHORIZED, str(error))
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="approved actions"'
+        return answer
 
     async def to_sign_in(request: Request, error: Exception) -> Response:
         if request.method != "GET":
@@ -101,15 +115,15 @@ def _add_errors(app: FastAPI, desk: Desk) -> None:
 
     async def too_many(request: Request, error: Exception) -> Response:
         assert isinstance(error, TooManyError)
-        answer = problem_page(desk, HTTPStatus.TOO_MANY_REQUESTS, str(error))
+        answer = problem(request, HTTPStatus.TOO_MANY_REQUESTS, str(error))
         answer.headers["Retry-After"] = str(error.seconds)
         return answer
 
     async def defect(request: Request, error: Exception) -> Response:
         # The log has the kind of error and the path; a message could hold a person's words.
         log.error("desk_error", path=request.scope.get("path", ""), error=type(error).__name__)
-        return problem_page(
-            desk,
+        return problem(
+            request,
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "Something went wrong here. Nothing was recorded unless you were told so.",
         )
@@ -119,4 +133,5 @@ def _add_errors(app: FastAPI, desk: Desk) -> None:
     app.add_exception_handler(HTTPException, show_other)
     app.add_exception_handler(NotSignedInError, to_sign_in)
     app.add_exception_handler(TooManyError, too_many)
+    app.add_exception_handler(TokenRefusedError, no_token)
     app.add_exception_handler(Exception, defect)

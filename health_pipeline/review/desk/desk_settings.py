@@ -39,8 +39,8 @@ class DeskSettings(BaseSettings):
         own address, and both are needed.
     idle_minutes, session_hours : int
         A session ends after so long without a request, and after so long in any case.
-    posts_per_minute, sign_ins_per_minute : int
-        Per person, and per client address.
+    posts_per_minute, sign_ins_per_minute, pulls_per_minute : int
+        Per person, per client address, and per token of another system.
     record_links : dict of str to str
         `HEALTH_DESK_RECORD_LINKS`: JSON of source system to an `https://` address with `{record}` in it, so that
         evidence links to its record.
@@ -63,6 +63,7 @@ class DeskSettings(BaseSettings):
     session_hours: int = Field(default=10, ge=1, le=24)
     posts_per_minute: int = Field(default=60, ge=1)
     sign_ins_per_minute: int = Field(default=20, ge=1)
+    pulls_per_minute: int = Field(default=60, ge=1)
     record_links: dict[str, str] = Field(default_factory=dict)
 
     @property

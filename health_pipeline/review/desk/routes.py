@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from health_pipeline.review.desk.access import Route
+from health_pipeline.review.desk.action_feed import FEED_PATH
 from health_pipeline.review.desk.oidc import CALLBACK_PATH
-from health_pipeline.review.desk.pages import bulk, cases, looking, queue, sign_in, users
+from health_pipeline.review.desk.pages import actions, bulk, cases, looking, queue, sign_in, users
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/static/{name}", "anyone", queue.static_file),
@@ -29,6 +30,11 @@ ROUTES: tuple[Route, ...] = (
     # Who may decide is the ledger's to say: it refuses, and records that it did.
     Route("POST", "/cases/{case_id}/{action}", "signed_in", cases.decide, "case"),
     Route("GET", "/accounts/{account_id}", "view", looking.account_page, "account"),
+    Route("GET", "/actions", "view", actions.actions_page),
+    Route("GET", "/actions.csv", "view", actions.actions_csv),
+    Route("GET", FEED_PATH, "token", actions.feed),
+    Route("GET", f"{FEED_PATH}.csv", "token", actions.feed_csv),
+    Route("GET", f"{FEED_PATH}/{{action_id}}", "token", actions.one_action),
     Route("GET", "/metrics", "view", looking.metrics_page),
     Route("GET", "/audit", "verify_ledger", looking.audit_page),
     Route("POST", "/audit/verify", "verify_ledger", looking.verify_chain),

@@ -65,6 +65,7 @@ def desk_of(
         published=PublishedPackets(settings),
         posts=RateLimit(desk_settings.posts_per_minute),
         sign_ins=RateLimit(desk_settings.sign_ins_per_minute),
+        pulls=RateLimit(desk_settings.pulls_per_minute),
         company=company.company_name,
         currency=company.reporting_currency,
         option_titles={book.id: book.title for book in load_playbooks(settings.policy).model.playbooks},

@@ -17,6 +17,7 @@ from health_pipeline.review.desk.rate_limit import RateLimit
 from health_pipeline.review.desk.sessions import Session, csrf_token
 from health_pipeline.review.ledger import Ledger
 from health_pipeline.review.permissions import Permission, Person, covers, scope_of
+from health_pipeline.review.tokens import DeskToken
 
 
 class ForbiddenError(RuntimeError):
@@ -33,6 +34,10 @@ class NotSignedInError(RuntimeError):
 
 class BadRequestError(RuntimeError):
     """The request can't be read, or does not come from a page of this desk."""
+
+
+class GoneError(RuntimeError):
+    """There was such an action, and its approval holds no longer."""
 
 
 class TooManyError(RuntimeError):
@@ -52,6 +57,7 @@ class Desk:
     published: PublishedPackets
     posts: RateLimit
     sign_ins: RateLimit
+    pulls: RateLimit
     company: str
     currency: str
     option_titles: Mapping[str, str]
@@ -87,6 +93,7 @@ class Visit:
     people : every user by address; read anew with each request, so that a change counts at once
     form : fields of a POST, each with all its values
     case : the case the route is about, where it is about one
+    pulled_by : the token of the other system that makes the request, where one does
     """
 
     request: Request
@@ -97,6 +104,7 @@ class Visit:
     token: str | None = None
     form: Mapping[str, list[str]] = field(default_factory=dict)
     case: Case | None = None
+    pulled_by: DeskToken | None = None
 
     @property
     def today(self) -> date:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from starlette.responses import RedirectResponse, Response
 
-from health_pipeline.publication.export import FORMULA_STARTS
 from health_pipeline.review.database import reading
+from health_pipeline.review.desk.csv_file import csv_file
 from health_pipeline.review.desk.http_headers import KEPT
 from health_pipeline.review.desk.queue import (
     PAGE,
@@ -82,19 +81,8 @@ def queue_csv(desk: Desk, visit: Visit) -> Response:
     names = desk.published.account_names()
     with reading(desk.ledger.engine) as connection:
         found = read_queue(connection, wanted, visit.me, list(visit.people.values()), names, visit.now, size=None)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
-    for row in found.rows:
-        writer.writerow([harmless(value) for value in _csv_row(row, names.get(row.case.account_id, ""))])
-    headers = {"Content-Disposition": f'attachment; filename="my-accounts-{visit.today}.csv"'}
-    # With the mark older spreadsheets know that it is UTF-8.
-    return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def harmless(value: str) -> str:
-    """A cell that no spreadsheet runs."""
-    return f"'{value}" if value.startswith((*FORMULA_STARTS, "\0")) else value
+    rows = (_csv_row(row, names.get(row.case.account_id, "")) for row in found.rows)
+    return csv_file(CSV_COLUMNS, rows, f"my-accounts-{visit.today}.csv")
 
 
 def static_file(desk: Desk, visit: Visit) -> Response:
@@ -111,9 +99,9 @@ def alive(desk: Desk, visit: Visit) -> Response:
     return Response("alive", media_type="text/plain")
 
 
-def _csv_row(row: QueueRow, name: str) -> list[str]:
+def _csv_row(row: QueueRow, name: str) -> Sequence[object]:
     case = row.case
-    values = (
+    return (
         case.account_id,
         name,
         case.category,
@@ -128,7 +116,6 @@ def _csv_row(row: QueueRow, name: str) -> list[str]:
         row.reason,
         case.case_id,
     )
-    return ["" if value is None else str(value) for value in values]
 
 
 def _owners(visit: Visit, people: list[Person]) -> list[Person]:
