@@ -84,8 +84,9 @@ class PhraseFinder:
 
 def _longest(findings: Iterable[Finding]) -> Iterator[Finding]:
     kept: dict[str, list[Finding]] = defaultdict(list)
+    # A word that two languages share ("insolvent") is denied where either sees a denial: the other can't read it there.
     # `sorted` is stable: of equal spans the language that the policy names first stays.
-    for finding in sorted(findings, key=lambda finding: (finding.start - finding.end, finding.start)):
+    for finding in sorted(findings, key=lambda one: (one.start - one.end, one.start, not one.is_negated)):
         of_rule = kept[finding.rule_id]
         if all(finding.end <= other.start or other.end <= finding.start for other in of_rule):
             of_rule.append(finding)

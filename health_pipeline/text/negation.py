@@ -10,6 +10,7 @@ from health_pipeline.text.notation import any_of
 
 # Without bound, a text without a full stop would be looked through again for each of its phrases.
 SENTENCE_REACH = 500
+TAIL_REACH = 160
 _WORD = re.compile(r"[\w'-]*\w")
 _CLAUSE_END = re.compile(r"[.!?;:,\n](?=\s|$)|\s[-]\s")
 _SENTENCE_END = re.compile(r"[.!?\n](?=\s|$)")
@@ -58,7 +59,7 @@ class NegationScope:
         count = self._count(self.cues, lead, self._hidden(lead))
         if self.after_cues is not None and self.after:
             tail = self._tail(folded, end)
-            count += min(1, self._count(self.after_cues, tail, []))
+            count += min(1, self._count(self.after_cues, tail, self._hidden(tail)))
         return count > 0 if self.is_concord else count % 2 == 1
 
     def _lead(self, folded: str, start: int) -> str:
@@ -72,7 +73,7 @@ class NegationScope:
         return lead[words[-self.before].start() :] if len(words) > self.before else lead
 
     def _tail(self, folded: str, end: int) -> str:
-        tail = folded[end : end + 120]
+        tail = folded[end : end + TAIL_REACH]
         stop = _CLAUSE_END.search(tail)
         tail = tail[: stop.start()] if stop else tail
         if self.breaks is not None and (found := self.breaks.search(tail)):

@@ -163,3 +163,21 @@ def test_on_texts_by_somebody_who_had_not_seen_the_rules(finder):
     assert measured["recall"].lowest >= 0.65
     assert measured["category"].lowest >= 0.8
     assert measured["denied and left alone"].lowest >= 0.5
+
+
+def test_on_german_denials_and_sponsors_who_leave(finder):
+    """Written before the rules were repaired for these two; the floors fail on the rules as they were."""
+    texts = list(labelled("sentences_later.yaml"))
+    measured = figures(finder, texts)
+    told("later", measured)
+    assert measured["precision"].lowest >= 0.6
+    assert measured["recall"].lowest >= 0.55
+    german = figures(finder, [text for text in texts if text.language == "de"])
+    told("later, German", german)
+    assert german["denied and left alone"].value >= 0.7
+
+
+def test_a_word_that_two_languages_share_is_denied_where_either_denies_it(finder):
+    (found,) = {finding.is_negated for finding in finder.find("Insolvent ist der Betrieb nicht.")}
+    assert found
+    assert "corporate_change" in risks(finder, "Der Betrieb ist insolvent.")
