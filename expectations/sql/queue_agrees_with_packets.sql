@@ -1,11 +1,11 @@
--- Open packets that stand in no queue or in another place than they say, places without their packet, audited accounts
--- that were flagged, and places that are taken twice.
+-- Open packets that stand in no queue or in another place than they say, places without their packet, quiet packets that
+-- still have a place or do not say why they left it, audited accounts that were flagged, and places that are taken twice.
 with queued as (
     select * from exception_queue_weekly where week in (select week from run_weeks)
 ),
 
 packets as (
-    select * from risk_packets where week in (select week from run_weeks) and state <> 'closed'
+    select * from risk_packets where week in (select week from run_weeks) and state <> 'closed' and not is_quiet
 ),
 
 misplaced as (
@@ -18,6 +18,13 @@ misplaced as (
         or queued.queue_rank is distinct from packets.queue_rank
         or queued.queue is distinct from packets.queue
         or queued.queue_rank is null
+),
+
+quiet as (
+    select account_id, week
+    from risk_packets
+    where week in (select week from run_weeks) and state <> 'closed' and is_quiet
+        and (queue_rank is not null or queue is not null or queue_reason is null)
 ),
 
 audited as (
@@ -43,6 +50,8 @@ taken_twice as (
 )
 
 select account_id, week from misplaced
+union
+select account_id, week from quiet
 union
 select account_id, week from audited
 union

@@ -124,7 +124,7 @@ class SentimentWeek:
 
 @dataclass(frozen=True)
 class EarlierEpisode:
-    """An earlier risk or expansion of the account, as its packet said in its last week."""
+    """An earlier risk or expansion of the account, or the packet's own, as its packet said in its last week."""
 
     packet_id: str
     side: str
@@ -134,6 +134,8 @@ class EarlierEpisode:
     state: str
     opened_week: date
     last_week: date
+    likelihood: int | None = None
+    impact: int | None = None
 
 
 @dataclass(frozen=True)

@@ -304,7 +304,10 @@ def _rated(pair: Sequence[int]) -> str:
 _RULES = {
     "matrix": "by the matrix",
     "always_critical": "because a critical signal fired",
-    "not_assessed": "because a part is not assessed",
+    "as_last_fired": "as when something fired last",
+    "nothing_fired": "because nothing fires",
+    "no_evidence": "because nothing supports it",
+    "value_unknown": "because the value at stake is not known",
     "confirmed": "confirmed by a person",
 }
 

@@ -40,6 +40,8 @@ class EpisodeHistory:
                     state=row["state"],
                     opened_week=row["opened_week"],
                     last_week=row["week"],
+                    likelihood=row["likelihood"],
+                    impact=row["impact"],
                 )
 
     def of(self, account_id: str) -> tuple[EarlierEpisode, ...]:

@@ -37,6 +37,7 @@ from health_pipeline.risk.rating import (
     current_rating,
     has_only_absence,
     inherent_rating,
+    pausing,
     rated_categories,
     suggested_severity,
     supporting,
@@ -140,7 +141,7 @@ class Packet:
     packet_id, week : the risk and its week; the id is the same over weeks
     category_reason : why the likely category is likelier than the runner-up: the rated categories, likeliest first
     changes : since `facts.week_before`, the week a person last reviewed it, else the week before
-    severity_rule : always_critical, matrix, not_assessed, or confirmed by a person
+    severity_rule : always_critical, matrix, as_last_fired, confirmed by a person; or why there is no severity
     residual_target, residual_actual : a person's; None until then
     decision, message, outcome : a person's; None until then
     packet_hash : hash of what a decision rests on; an approval holds for it (see `material_content`)
@@ -225,7 +226,7 @@ def _build(risk: Risk, facts: AccountFacts, policy: PacketPolicy) -> Packet:
     categories = [entry.category for entry in rated] or [_category_before(risk, facts)]
     missing = missing_of(risk, facts)
     inherent = inherent_rating(risk, facts, review, policy.signals)
-    severity, rule = suggested_severity(risk, inherent, review)
+    severity, rule = suggested_severity(risk, inherent, review, pausing(risk, facts))
     if case.severity is not None:
         severity, rule = case.severity, "confirmed"  # type: ignore[assignment]
     value = facts.value if risk.side == "risk" else None

@@ -63,7 +63,7 @@ def queue_of_week(
 
     Parameters
     ----------
-    packets : rows of risk_packets of the week; closed ones have no place
+    packets : rows of risk_packets of the week; closed ones have no place, and quiet ones have left it
     watermelons : accounts that are healthy by score and weak inside, with the reasons
     accounts : every live account of the week, with its owner
     week : the Monday
@@ -74,7 +74,7 @@ def queue_of_week(
     list of Entry
         The same inputs in any order give the same queue.
     """
-    open_packets = [row for row in packets if row["state"] != "closed"]
+    open_packets = [row for row in packets if row["state"] != "closed" and not row["is_quiet"]]
     at_risk = {row["account_id"] for row in open_packets if row["side"] == "risk"}
     values = [row["value_at_risk"] for row in open_packets if row["value_at_risk"] is not None]
     typical = median(values) if values else 0
@@ -91,7 +91,7 @@ def queue_of_week(
 
 
 def _place(row: Mapping[str, Any], typical_value: Any, policy: ExceptionQueuePolicy) -> tuple[Any, ...]:
-    """What the order goes by: whether it fires, severity, likelihood, a near renewal, value, age; quiet ones come last.
+    """What the order goes by: whether it fires, severity, likelihood, a near renewal, value, age.
 
     Unknown is not zero: a value that is not known counts as the week's typical one.
     """
@@ -101,7 +101,7 @@ def _place(row: Mapping[str, Any], typical_value: Any, policy: ExceptionQueuePol
     opened = row.get("opened_week")
     silent = "last_fired_week" in row and row["last_fired_week"] < row["week"]
     return (
-        bool(row.get("is_quiet")) + silent,
+        silent,
         row.get("side") == "expansion",
         SEVERITY_ORDER.index(row.get("severity")),
         -likelihood,
@@ -132,12 +132,7 @@ def _of_packet(
 
 def packet_reason(row: Mapping[str, Any], weak: Sequence[str], policy: ExceptionQueuePolicy) -> str:
     """Why a packet has its place, in words: what the order goes by, in that order."""
-    parts = []
-    if row["is_quiet"]:
-        parts.append("nothing has fired for long enough, closing it is proposed to a person")
-    parts.append(
-        f"severity {row['severity']} ({row['severity_status']})" if row["severity"] else "severity not assessed"
-    )
+    parts = [_severity_words(row)]
     if row["category"]:
         parts.append(readable(row["category"]))
     if row["runner_up_category"]:
@@ -149,12 +144,29 @@ def packet_reason(row: Mapping[str, Any], weak: Sequence[str], policy: Exception
         parts.append(_stake(row["value_at_risk"], row["currency"]))
     if weak:
         parts.append("green by score, and weak inside: " + ", ".join(_weak_words(weak)))
-    if not row["is_quiet"] and row["last_fired_week"] < row["week"]:
+    if row["last_fired_week"] < row["week"]:
         parts.append(f"nothing fired since the week of {row['last_fired_week'].isoformat()}")
     weeks = (row["week"] - row["opened_week"]).days // 7
     parts.append("new this week" if weeks == 0 else f"open for {counted(weeks + 1, 'week')}")
     text = "; ".join(parts)
     return text[0].upper() + text[1:]
+
+
+def _severity_words(row: Mapping[str, Any]) -> str:
+    """The severity; where it can't be suggested, why."""
+    if row["severity"]:
+        return f"severity {row['severity']} ({row['severity_status']})"
+    if not row["signals"]:
+        return "severity not assessed, as nothing fires"
+    return "severity not assessed, as " + ("the value is not known" if row["likelihood"] else "nothing supports it")
+
+
+def quiet_reason(row: Mapping[str, Any]) -> str:
+    """Why a packet has left the queue, in words."""
+    return (
+        f"Left the queue: nothing that opens a risk fired since the week of {row['last_fired_week'].isoformat()}; "
+        "closing it is proposed to a person"
+    )
 
 
 def _stake(value: Any, currency: str | None) -> str:
@@ -297,6 +309,8 @@ def queue_packets(
                 entry_of[(entry.packet_id, week)] = entry
     for row in rows:
         row.update(_packet_columns(entry_of.get((row["packet_id"], row["week"]))))
+        if row["is_quiet"] and row["state"] != "closed":
+            row["queue_reason"] = quiet_reason(row)
     return Queued(
         pa.Table.from_pylist(rows, schema=contract["risk_packets"].arrow_schema),
         pa.Table.from_pylist(queued, schema=contract["exception_queue_weekly"].arrow_schema),

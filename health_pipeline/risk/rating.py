@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import cast, get_args
 
-from health_pipeline.mart.account_facts import AccountFacts
+from health_pipeline.mart.account_facts import AccountFacts, EarlierEpisode
 from health_pipeline.policy.risk_review import RiskReviewPolicy
 from health_pipeline.risk.model import Evidence, FiredSignal, Risk, Severity
 
@@ -90,10 +90,26 @@ def is_together(risk: Risk, signals: Mapping[str, SignalWords]) -> bool:
     return len({category for category, level in levels if LEVELS.index(level) >= 1}) >= 2
 
 
+def pausing(risk: Risk, facts: AccountFacts) -> EarlierEpisode | None:
+    """The packet's own last week, where nothing fires now and it is not quiet yet: a pause says nothing new.
+
+    None where something fires, where it has been quiet for the policy's weeks, and where that week was not rated.
+    """
+    if risk.signals or risk.is_quiet:
+        return None
+    own = (one for one in facts.episodes if one.packet_id == risk.packet_id)
+    return next((one for one in own if one.severity is not None), None)
+
+
 def inherent_rating(
     risk: Risk, facts: AccountFacts, policy: RiskReviewPolicy, signals: Mapping[str, SignalWords]
 ) -> Rating:
-    """The rating before any control: what fired, and what depends on it. Unknown is 0, neither worst nor best."""
+    """The rating before any control: what fired, and what depends on it. Unknown is 0, neither worst nor best.
+
+    In a pause it stays as it was when something fired last.
+    """
+    if before := pausing(risk, facts):
+        return Rating(before.likelihood or 0, before.impact or 0)
     return Rating(_likelihood(risk, policy, signals), _impact(facts, policy))
 
 
@@ -127,16 +143,28 @@ def current_rating(inherent: Rating, risk: Risk, facts: AccountFacts) -> Rating:
     return Rating(max(1, inherent.likelihood - is_controlled - is_explained), inherent.impact)
 
 
-def suggested_severity(risk: Risk, inherent: Rating, policy: RiskReviewPolicy) -> tuple[Severity | None, str]:
+def suggested_severity(
+    risk: Risk, inherent: Rating, policy: RiskReviewPolicy, before: EarlierEpisode | None = None
+) -> tuple[Severity | None, str]:
     """The severity that is suggested, and the rule that gave it.
+
+    Parameters
+    ----------
+    before : as `pausing` gives it
 
     Returns
     -------
     tuple of (severity or None, rule)
-        `always_critical`, `matrix`, or `not_assessed`. The inherent rating counts: that somebody works on it lowers
-        nothing of what is asked of a person.
+        `always_critical`, `matrix`, `as_last_fired`; without a severity `nothing_fired`, `no_evidence` or
+        `value_unknown`. The inherent rating counts: that somebody works on it lowers nothing of what is asked of a
+        person.
     """
     if any(signal.contribution == "critical" for signal in risk.signals):
         return "critical", "always_critical"
-    severity = policy.severity(inherent.likelihood, inherent.impact)
-    return severity, "matrix" if severity else "not_assessed"
+    if before is not None:
+        return cast(Severity, before.severity), "as_last_fired"
+    if severity := policy.severity(inherent.likelihood, inherent.impact):
+        return severity, "matrix"
+    if not risk.signals:
+        return None, "nothing_fired"
+    return None, "value_unknown" if inherent.likelihood else "no_evidence"

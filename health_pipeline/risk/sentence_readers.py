@@ -158,7 +158,10 @@ def _episode(v: Facts, _: TextOf) -> dict[str, Any]:
 _WHY_SEVERITY = {
     "by the matrix": "matrix",
     "because a critical signal fired": "always_critical",
-    "because a part is not assessed": "not_assessed",
+    "as when something fired last": "as_last_fired",
+    "because nothing fires": "nothing_fired",
+    "because nothing supports it": "no_evidence",
+    "because the value at stake is not known": "value_unknown",
     "confirmed by a person": "confirmed",
 }
 

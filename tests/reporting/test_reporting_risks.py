@@ -54,6 +54,15 @@ def test_the_line_and_the_audit_in_words(release):
     )
 
 
+def test_what_left_the_queue_is_said(builder):
+    def two_quiet(rows):
+        return [{**row, "is_quiet": place < 2, "queue_rank": row["queue_rank"]} for place, row in enumerate(rows)]
+
+    data = read_release(builder(edit={"risk_packets": two_quiet}).build())
+    said = "2 risks fired nothing for weeks and left the queue: closing them is proposed to a person."
+    assert said in risk_sections.line_sentence(data)
+
+
 def test_below_the_line(builder):
     def below(rows):
         return [

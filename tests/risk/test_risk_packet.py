@@ -21,9 +21,10 @@ from packet_examples import (
 )
 
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown
+from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown, EarlierEpisode
 from health_pipeline.risk.model import BenignCheck, Risk
 from health_pipeline.risk.packet import Packet, build_packets, mart_row
+from health_pipeline.risk.rating import Rating
 
 
 def built(one: Risk, known: AccountFacts | None = None, **review: object) -> Packet:
@@ -81,9 +82,26 @@ def test_notice_is_critical_whatever_is_known() -> None:
 def test_unknown_is_rated_neither_worst_nor_best() -> None:
     unknown = replace(facts(), features={**facts().features, "arr_reporting": None})
     packet = built(risk(signal("logins_fell", "u1"), evidence=(use_fell(),)), unknown)
-    assert (packet.inherent.impact, packet.severity, packet.severity_rule) == (0, None, "not_assessed")
+    assert (packet.inherent.impact, packet.severity, packet.severity_rule) == (0, None, "value_unknown")
     quiet = built(risk(is_quiet=True))
     assert (quiet.inherent.likelihood, quiet.severity, quiet.event) == (0, None, None)
+    assert quiet.severity_rule == "nothing_fired"
+
+
+def test_a_pause_keeps_the_rating_and_quiet_ends_it() -> None:
+    own = EarlierEpisode(
+        "pkt_1", "risk", 1, "support", "high", "detected", date(2026, 10, 5), date(2026, 11, 2), likelihood=4, impact=3
+    )
+    known = replace(facts(), episodes=(own,))
+    paused = built(risk(), known)
+    assert (paused.inherent, paused.severity, paused.severity_rule) == (Rating(4, 3), "high", "as_last_fired")
+    assert paused.escalation.role == policy().review.escalation["high"].role
+    quiet = built(risk(is_quiet=True), known)
+    assert (quiet.inherent.likelihood, quiet.severity, quiet.severity_rule) == (0, None, "nothing_fired")
+    unrated = built(risk(), replace(facts(), episodes=(replace(own, severity=None),)))
+    assert (unrated.severity, unrated.severity_rule) == (None, "nothing_fired")
+    other = built(risk(), replace(facts(), episodes=(replace(own, packet_id="pkt_0"),)))
+    assert other.severity is None
 
 
 def test_absence_alone_confirms_nothing() -> None:
@@ -139,10 +157,41 @@ def test_hash_holds_while_nothing_material_changes() -> None:
     assert built(replace(sponsor_risk(), evidence=moved)).packet_hash == before.packet_hash
 
 
+def test_hash_holds_while_what_comes_and_goes_by_the_week_does() -> None:
+    one = sponsor_risk()
+    before = built(one).packet_hash
+    # a touch that was measured speaks against it in one week and not in the next
+    without = tuple(e for e in one.evidence if e.evidence_id != "a1")
+    assert len(without) == len(one.evidence) - 1
+    assert built(replace(one, evidence=without)).packet_hash == before
+    # a silence of another month is the same silence
+    silent = (signal("silent", "s0"),)
+    gone = piece("s0", "silent", "days_since_last_two_way_touch", 70.0, kind="inferred_from_absence")
+    longer = replace(gone, value=200.0, gap=140.0)
+    assert len({built(risk(*silent, evidence=(one,))).packet_hash for one in (gone, longer)}) == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda one, known: (replace(one, signals=one.signals[:-1]), known),
+        lambda one, known: (
+            replace(
+                one,
+                evidence=(
+                    *one.evidence,
+                    piece(
+                        "v1",
+                        "goal_validated",
+                        "days_since_goal_validated",
+                        3.0,
+                        direction="contradicts",
+                        kind="reported",
+                    ),
+                ),
+            ),
+            known,
+        ),
         lambda one, known: (replace(one, missing=()), known),
         lambda one, known: (
             replace(one, evidence=tuple(use_fell(-0.8) if e.evidence_id == "u1" else e for e in one.evidence)),

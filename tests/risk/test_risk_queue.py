@@ -42,6 +42,7 @@ def packet(account: str, **given: Any) -> dict[str, Any]:
         "runner_up_category": None,
         "severity": "medium",
         "severity_status": "suggested",
+        "signals": "unresolved_tickets",
         "state": "detected",
         "likelihood": 2,
         "value_at_risk": Decimal("10000"),
@@ -95,10 +96,6 @@ def test_every_category_stands_in_one_queue_and_growth_under_other():
         ({"value_at_risk": Decimal("11000")}, {"value_at_risk": Decimal("10000")}),
         ({"opened_week": MONDAY - timedelta(weeks=3)}, {}),
         ({"severity": "low"}, {"last_fired_week": MONDAY - timedelta(weeks=1), "severity": "critical"}),
-        (
-            {"severity": "low", "last_fired_week": MONDAY - timedelta(weeks=1)},
-            {"is_quiet": True, "last_fired_week": MONDAY - timedelta(weeks=9), "severity": "critical"},
-        ),
         ({"severity": "low"}, {"side": "expansion", "severity": "high"}),
     ],
 )
@@ -127,11 +124,31 @@ def test_the_reason_says_what_the_order_goes_by():
         "Severity high (suggested); value outcome; together with engagement silence; 34 days to the end of the period; "
         "48,000 EUR at stake; green by score, and weak inside: little of its score was measured; open for 3 weeks"
     )
-    (bare,) = queue(packet("acc", severity=None, category=None, value_at_risk=None, is_quiet=True))
-    assert bare.reason == (
-        "Nothing has fired for long enough, closing it is proposed to a person; severity not assessed; "
-        "value not known; new this week"
-    )
+    (bare,) = queue(packet("acc", severity=None, category=None, value_at_risk=None))
+    assert bare.reason == "Severity not assessed, as the value is not known; value not known; new this week"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"signals": None, "likelihood": 0}, "Severity not assessed, as nothing fires; "),
+        ({"likelihood": 0}, "Severity not assessed, as nothing supports it; "),
+        ({"likelihood": 3}, "Severity not assessed, as the value is not known; "),
+    ],
+)
+def test_a_severity_that_is_not_assessed_says_why(row, said):
+    (entry,) = queue(packet("acc", severity=None, **row))
+    assert entry.reason.startswith(said)
+
+
+def test_a_quiet_risk_leaves_the_queue_and_may_be_drawn_at_random():
+    long_ago = MONDAY - timedelta(weeks=5)
+    quiet = packet("quiet", is_quiet=True, last_fired_week=long_ago)
+    paused = packet("paused", last_fired_week=MONDAY - timedelta(weeks=1), signals=None)
+    entries = queue(quiet, paused, weak={})
+    assert [(one.account_id, one.subject) for one in entries] == [("paused", "risk"), ("quiet", "random_audit")]
+    weak = queue(quiet, weak={"quiet": ("missed_goal",)})
+    assert [(one.subject, one.packet_id) for one in weak] == [("watermelon", None)]
 
 
 def test_a_green_account_that_is_weak_inside_joins_the_queue_once():
@@ -235,7 +252,7 @@ def test_what_always_holds(rows, weak, seed):
     entries = queue(*rows, weak=weak, accounts=accounts)
     ranks = [entry.rank for entry in entries if entry.rank]
     assert ranks == list(range(1, len(ranks) + 1))
-    flagged = {row["account_id"] for row in rows} | set(weak)
+    flagged = {row["account_id"] for row in rows if not row["is_quiet"]} | set(weak)
     assert {entry.account_id for entry in entries if entry.rank} == flagged
     drawn = [entry for entry in entries if entry.subject == "random_audit"]
     assert len(drawn) == min(4, 16 - len(flagged))
@@ -251,14 +268,22 @@ def test_tables_of_several_weeks():
         [{"account_id": name, "week": week, "owner_email": None, **clock} for week in weeks for name in "abc"],
         schema=mart_tables()["account_features_weekly"].arrow_schema,
     )
-    packets = pa.Table.from_pylist([{**packet("a"), **clock}], schema=mart_tables()["risk_packets"].arrow_schema)
+    quiet = packet("b", is_quiet=True, last_fired_week=MONDAY - timedelta(weeks=4))
+    packets = pa.Table.from_pylist(
+        [{**row, **clock} for row in (packet("a"), quiet)], schema=mart_tables()["risk_packets"].arrow_schema
+    )
     queued = queue_packets(packets, empty_table("watermelon_accounts_weekly"), features, POLICY, CAPACITY)
     first = queued.queue.to_pylist()[0]
     assert (first["week"], first["account_id"], first["subject"]) == (MONDAY, "a", "risk")
     by_week = [row["week"] for row in queued.queue.to_pylist()]
     assert [by_week.count(week) for week in weeks] == [3, 3]
-    (row,) = queued.packets.to_pylist()
+    row, left = queued.packets.to_pylist()
     assert (row["queue"], row["queue_rank"], row["is_above_line"]) == ("support_friction", 1, True)
+    assert (left["queue"], left["queue_rank"], left["is_above_line"]) == (None, None, None)
+    assert left["queue_reason"] == (
+        "Left the queue: nothing that opens a risk fired since the week of 2026-10-12; "
+        "closing it is proposed to a person"
+    )
 
 
 def test_a_category_in_two_queues_is_refused(tmp_path: Path):
