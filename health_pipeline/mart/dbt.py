@@ -33,6 +33,7 @@ IDENTITY_TABLES = ("identity_account", "identity_link", "identity_suggestion")
 WEEK_VARIABLES = {"first_week": "HEALTH_FIRST_WEEK", "last_week": "HEALTH_LAST_WEEK"}
 # What the history models are made of: a change of these, or of the cutoff, makes history anew from the landing.
 HISTORY_SOURCES = ("macros", "models/staging", "models/intermediate/history")
+_OUT_OF_MEMORY = "Out of Memory Error"
 
 logger = get_logger("mart")
 
@@ -259,7 +260,8 @@ def failure_sentence(results: Sequence[Mapping[str, Any]]) -> str:
         for result in failed[:5]
     )
     more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
-    return f"dbt stopped at {len(failed)} of {len(results)} nodes ({named}{more})."
+    advice = " Set HEALTH_DUCKDB_MEMORY_LIMIT higher, or review fewer weeks at once." if _OUT_OF_MEMORY in named else ""
+    return f"dbt stopped at {len(failed)} of {len(results)} nodes ({named}{more}).{advice}"
 
 
 def _dbt() -> list[str]:

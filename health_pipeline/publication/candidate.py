@@ -19,7 +19,7 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
-from health_pipeline.publication.errors import CandidateError, DamagedReleaseError
+from health_pipeline.publication.errors import CandidateError
 from health_pipeline.publication.files import copy_with_sha256, file_sha256, read_json, write_json
 from health_pipeline.publication.frozen import SlicePlan, plan_slices, refuse_broken_tier_path
 from health_pipeline.publication.mart_file import (
@@ -42,8 +42,10 @@ from health_pipeline.publication.releases import (
     Release,
     candidates_folder,
     current_release,
+    damaged,
     naive_utc,
     next_sequence,
+    refuse_damaged,
 )
 from health_pipeline.quality.ledger_chain import ledger_head
 from health_pipeline.settings import Settings
@@ -300,10 +302,7 @@ def _copy_base(base: Release | None, building: Path) -> None:
     if base is None:
         return
     if copy_with_sha256(base.file, building / MART_FILE) != base.manifest["files"][MART_FILE]:
-        raise DamagedReleaseError(
-            f"The current release {base.name} was changed on disk: {MART_FILE} does not match its manifest; go back to "
-            "an older one with `health-pipeline rollback`."
-        )
+        raise damaged(base, MART_FILE)
 
 
 def _fill(
@@ -379,6 +378,7 @@ def _write_parquet(
             new_files.append(write_slice(building, table, EMPTY, empty))
         hashes[name] = _digest(slices[name])
     if base is not None:
+        refuse_damaged(base, linked)
         link_files(base.folder, building, linked)
     manifest["slices"] = slices
     manifest["tables"] = hashes

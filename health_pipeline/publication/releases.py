@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from health_pipeline.settings import Settings
 
 MART_FILE = "customer_health.duckdb"
 MANIFEST_FILE = "manifest.json"
+PUBLISH_LOCK = "publish.lock"
 MINIMUM_KEPT = 3
 KEPT_FOR = timedelta(days=1)
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -171,6 +172,30 @@ def damages(release: Release) -> list[str]:
     return found
 
 
+def refuse_damaged(base: Release, names: Iterable[str]) -> None:
+    """Refuse to take over files that are not as their manifest says.
+
+    A file that is only linked is read too: a flipped byte in an old week went from release to release, unseen.
+
+    Raises
+    ------
+    DamagedReleaseError
+        Names the first such file.
+    """
+    for name in names:
+        path = base.folder / name
+        if not path.is_file() or file_sha256(path) != base.manifest["files"][name]:
+            raise damaged(base, name)
+
+
+def damaged(base: Release, name: str) -> DamagedReleaseError:
+    """What to say of a file of the current release that is not as its manifest says."""
+    return DamagedReleaseError(
+        f"The current release {base.name} was changed on disk: {name} does not match its manifest; go back to an older "
+        "one with `health-pipeline rollback`, or where that has the same file, restore the file from your copy."
+    )
+
+
 @contextmanager
 def publish_lock(settings: Settings, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
     """Hold the one lock under which `current` may move; the operating system frees it when its holder dies.
@@ -181,7 +206,7 @@ def publish_lock(settings: Settings, timeout: float = LOCK_TIMEOUT_SECONDS) -> I
         If another process holds it longer than `timeout` seconds.
     """
     settings.published.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / "publish.lock", timeout=timeout)
+    lock = FileLock(settings.home / PUBLISH_LOCK, timeout=timeout)
     try:
         lock.acquire()
     except Timeout as error:

@@ -35,6 +35,7 @@ from health_pipeline.sources.sentences import first_line, hint, shown, wanted
 
 # Where more of a table than this lies in the future, the source's clock or time zone is wrong, not some rows.
 FUTURE_SHARE_REFUSED = 0.5
+_DISK_IS_FULL = ("No space left on device", "File too large", "temporary directory", "/spill")
 # Up to these rows a typed copy in memory is quicker than casting again.
 ROWS_KEPT_TYPED = 200_000
 
@@ -173,6 +174,9 @@ def conform(
         fallible = _create_relation(delivery, relation, "table" if is_kept else "view")
         found = _scan(delivery, relation, fallible, loaded_at)
     except duckdb.Error as error:
+        if _is_of_this_machine(error):
+            # A full disk was taken for a broken delivery once, and its system waited for a person to decide.
+            raise
         raise delivery.refuse(f"the data can't be read ({first_line(error)}); deliver the file again.") from error
     _check_values(delivery, relation, found, fallible, delivered.announced_rows)
     warnings += _vocabulary_warnings(delivery, found)
@@ -211,6 +215,13 @@ def conform(
         watermark_to=found["_to"],
         warnings=tuple(warnings),
     )
+
+
+def _is_of_this_machine(error: duckdb.Error) -> bool:
+    """Memory or disk ran out, or somebody interrupted: nothing that another delivery would mend."""
+    if isinstance(error, (duckdb.OutOfMemoryException, duckdb.InterruptException)):
+        return True
+    return isinstance(error, duckdb.IOException) and any(word in str(error) for word in _DISK_IS_FULL)
 
 
 def _create_relation(delivery: _Delivery, relation: str, kind: Literal["table", "view"]) -> list[Column]:

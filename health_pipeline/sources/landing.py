@@ -334,6 +334,8 @@ class Landing:
             for folder in (self.folder / kind).glob("*/*"):
                 if (kind, folder.parent.name, folder.name) not in committed:
                     shutil.rmtree(folder)
+        # DuckDB makes the folder it spills to, but none above it.
+        self._incoming.mkdir(parents=True, exist_ok=True)
         self._is_clean = True
 
     @contextmanager

@@ -59,6 +59,7 @@ def read_unread(settings: Settings) -> ReadingReport:
     if not unread:
         return report
     spill = settings.scratch / "text_spill"
+    spill.parent.mkdir(parents=True, exist_ok=True)
     with Readers(document.model) as readers, in_memory_duckdb(settings.duckdb_memory_limit, spill) as connection:
         # small loads, many of them: waking threads costs more than they do
         connection.execute("set threads = 1")

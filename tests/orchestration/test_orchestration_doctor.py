@@ -23,6 +23,7 @@ from health_pipeline.orchestration.doctor.diagnosis import ENVIRONMENT_CHECKS, S
 from health_pipeline.orchestration.doctor.environment import GIGABYTE, Environment
 from health_pipeline.orchestration.doctor.findings import Finding
 from health_pipeline.orchestration.doctor.gathering import gather_environment, gather_stores, locked_versions
+from health_pipeline.orchestration.doctor.held_locks import HeldLock
 from health_pipeline.orchestration.doctor.stores import RunState, SourceState, Stores, WaitingLoad
 from health_pipeline.policy.company import load_company
 from health_pipeline.publication.releases import current_release
@@ -44,6 +45,9 @@ SOUND = Environment(
     release_bytes=GIGABYTE,
     now=NOW,
     newest_record=NOW - timedelta(hours=1),
+    machine_offset=timedelta(hours=1),
+    company_zone="Europe/Berlin",
+    company_offset=timedelta(hours=1),
     memory_bytes=16 * GIGABYTE,
     memory_limit_bytes=4 * GIGABYTE,
     webhook_url="https://hooks.example/x",
@@ -96,6 +100,12 @@ MACHINE: list[MachineCase] = [
     ),
     (environment.check_home, {"free_bytes": 4 * GIGABYTE}, "warning", "4.0 GB are free"),
     (environment.check_clock, {"now": NOW - timedelta(hours=3)}, "severe", "the clock says 2026-10-28 06:00 UTC"),
+    (
+        environment.check_time_zone,
+        {"machine_offset": timedelta(hours=-3, minutes=-30)},
+        "note",
+        "time_zone in company.yaml is Europe/Berlin (UTC+01:00); this machine is at UTC-03:30",
+    ),
     (
         environment.check_memory,
         {"memory_bytes": 4 * GIGABYTE},
@@ -162,6 +172,19 @@ STORES: list[StoreCase] = [
         "severe",
         "r000001 is damaged: a.parquet is missing",
     ),
+    (
+        stores.check_ledger,
+        {"ledger_problems": ("Event 2 was changed: its hash differs.",)},
+        "severe",
+        "the ledger does not hold: Event 2 was changed",
+    ),
+    (
+        stores.check_stopped_holders,
+        {"held_locks": (HeldLock("publish.lock", 7, True),)},
+        "severe",
+        "process 7 holds publish.lock and is stopped",
+    ),
+    (stores.check_left_behind, {"left_behind": ("r000002-x",)}, "note", "1 candidates were left behind: r000002-x"),
     (stores.check_weeks, {"newest_week": "2026-10-05"}, "warning", "the newest published week is 2026-10-05"),
     (stores.check_owners, {"unowned": 10}, "warning", "10 of 100 accounts have no owner (10%)"),
     (stores.check_owners, {"unowned": 1}, "note", "1 of 100"),
@@ -212,6 +235,13 @@ def test_each_check_of_the_stores_finds_its_fault(
 def test_every_check_has_a_state_that_makes_it_fail() -> None:
     assert {case[0] for case in MACHINE} == set(ENVIRONMENT_CHECKS)
     assert {case[0] for case in STORES} == set(STORE_CHECKS)
+
+
+def test_what_a_run_at_work_needs_is_not_left_behind() -> None:
+    working = replace(WELL, left_behind=("r000002-x",), held_locks=(HeldLock("run.lock", 7, False),))
+    assert list(stores.check_left_behind(working)) == list(stores.check_stopped_holders(working)) == []
+    on_utc = replace(SOUND, machine_offset=timedelta())
+    assert list(environment.check_time_zone(on_utc)) == []
 
 
 def test_the_worst_comes_first_and_decides() -> None:

@@ -32,6 +32,7 @@ class Environment:
     release_bytes : size of the newest release, 0 before the first
     now : by this machine's clock, naive UTC
     newest_record : the newest time that this installation wrote down itself, naive UTC
+    machine_offset, company_zone, company_offset : from UTC, of the machine's zone and of the company's, at `now`
     memory_bytes, memory_limit_bytes : of the machine, and what DuckDB is allowed
     webhook_url : where failures are told, None for the log alone
     """
@@ -46,6 +47,9 @@ class Environment:
     release_bytes: int
     now: datetime
     newest_record: datetime | None
+    machine_offset: timedelta
+    company_zone: str
+    company_offset: timedelta
     memory_bytes: int
     memory_limit_bytes: int
     webhook_url: str | None
@@ -142,6 +146,25 @@ def check_clock(facts: Environment) -> Iterator[Finding]:
             "loads would count from a wrong time, and the newest weeks can't be reviewed",
             "set the machine's clock and its time zone (times are kept in UTC), then run again",
         )
+
+
+def check_time_zone(facts: Environment) -> Iterator[Finding]:
+    """The company's time zone is the machine's, or somebody has chosen another one knowingly."""
+    # A machine on UTC is a server; it says nothing about where the company is.
+    if facts.machine_offset and facts.machine_offset != facts.company_offset:
+        yield Finding(
+            "time zone",
+            "note",
+            f"time_zone in company.yaml is {facts.company_zone} (UTC{_signed(facts.company_offset)}); this machine is "
+            f"at UTC{_signed(facts.machine_offset)}",
+            "weeks are UTC wherever the machine is; the schedule's 06:00 and the days in reports are the company's",
+            "where the company's zone is wrong, correct time_zone in company.yaml; otherwise nothing",
+        )
+
+
+def _signed(offset: timedelta) -> str:
+    minutes = round(offset.total_seconds() / 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
 def check_memory(facts: Environment) -> Iterator[Finding]:

@@ -7,9 +7,10 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,14 +24,23 @@ from health_pipeline.contract.clocks import last_ended_week
 from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.orchestration.doctor.environment import Environment
+from health_pipeline.orchestration.doctor.held_locks import held_locks
 from health_pipeline.orchestration.doctor.stores import RunState, SourceState, Stores, WaitingLoad
 from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB
 from health_pipeline.orchestration.overview import document_loaders
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.risk_review import load_risk_review
 from health_pipeline.policy.risk_signals import load_risk_signals
-from health_pipeline.publication.releases import Release, current_release, damages
+from health_pipeline.publication.releases import (
+    PUBLISH_LOCK,
+    Release,
+    candidates_folder,
+    current_release,
+    damages,
+    list_releases,
+)
 from health_pipeline.quality.incidents import list_incidents
+from health_pipeline.quality.ledger_chain import anchors_of, verify_chain
 from health_pipeline.settings import REPOSITORY, Settings
 from health_pipeline.sources.landing import Landing
 from health_pipeline.sources.sentences import first_line
@@ -65,6 +75,7 @@ def gather_environment(settings: Settings, now: datetime) -> Environment:
     facts = _Facts()
     release = facts.read("the release", lambda: current_release(settings), None)
     place = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    company = facts.read("company.yaml", lambda: load_company(settings.policy).model, CompanyPolicy(company_name="?"))
     return Environment(
         python=sys.version_info[:2],
         installed={canonicalize_name(one.metadata["Name"]): one.version for one in distributions()},
@@ -76,6 +87,9 @@ def gather_environment(settings: Settings, now: datetime) -> Environment:
         release_bytes=_size_of(release.folder) if release else 0,
         now=now,
         newest_record=facts.read("the landing", lambda: _newest_record(settings, release), None),
+        machine_offset=timedelta(seconds=time.localtime(now.replace(tzinfo=UTC).timestamp()).tm_gmtoff),
+        company_zone=company.time_zone,
+        company_offset=now.replace(tzinfo=UTC).astimezone(company.zone).utcoffset() or timedelta(),
         memory_bytes=_memory_bytes(),
         memory_limit_bytes=_bytes_of(settings.duckdb_memory_limit),
         webhook_url=settings.webhook_url,
@@ -112,6 +126,7 @@ def gather_stores(settings: Settings, now: datetime) -> Stores:
     nothing: dict[str, Any] = {}
     nobody: tuple[str | None, bool] = (None, False)
     no_lack: tuple[str, ...] = ()
+    nothing_found: tuple[str, ...] = ()
     figures = facts.read("the mart", lambda: _figures(release), nothing)
     holder, is_alive = facts.read("the run lock", lambda: _lock_holder(settings), nobody)
     dagster = facts.read("Dagster's history", lambda: _dagster(settings), nothing)
@@ -130,6 +145,9 @@ def gather_stores(settings: Settings, now: datetime) -> Stores:
         reviewable_week=str(reviewable),
         lock_holder=holder,
         holder_is_alive=is_alive,
+        held_locks=facts.read("/proc/locks", lambda: held_locks(_lock_files(settings)), ()),
+        left_behind=_left_behind(settings),
+        ledger_problems=facts.read("the ledger's chain", lambda: _ledger_problems(settings), nothing_found),
         open_incidents=facts.read("the ledger", lambda: _open_incidents(settings), ()),
         **figures,
         **dagster,
@@ -234,6 +252,22 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _lock_files(settings: Settings) -> tuple[Path, ...]:
+    return settings.run_lock, settings.home / PUBLISH_LOCK
+
+
+def _left_behind(settings: Settings) -> tuple[str, ...]:
+    folder = candidates_folder(settings)
+    return tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
+
+
+def _ledger_problems(settings: Settings) -> tuple[str, ...]:
+    if not (settings.home / "ledger").is_dir():
+        return ()
+    anchors = anchors_of(*(release.manifest for release in list_releases(settings)))
+    return verify_chain(settings.ledger_url, anchors).problems
 
 
 def _open_incidents(settings: Settings) -> tuple[str, ...]:

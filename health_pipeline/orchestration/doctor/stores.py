@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from health_pipeline.orchestration.doctor.findings import Finding
+from health_pipeline.orchestration.doctor.held_locks import HeldLock
 
 # More of the accounts than these without an owner, or of the revenue without an account, is more than an oversight.
 MANY_UNOWNED = 0.05
@@ -61,7 +62,10 @@ class Stores:
     newest_week, reviewable_week : newest published Monday, and the newest that could be
     accounts, unowned, revenue, unowned_revenue : of the newest week
     unmatched, unmatched_revenue : records of the queue, in the reporting currency
+    ledger_problems : what of the ledger's chain does not hold, or does not reach what releases have anchored
     lock_holder, holder_is_alive : who noted the run lock, and whether that process runs
+    held_locks : who holds the run's and the publication's lock right now
+    left_behind : candidates in the scratch folder
     runs : newest run per job
     open_incidents : ids of incidents that nobody took
     schedules : name to whether it is switched on
@@ -84,8 +88,11 @@ class Stores:
     revenue: Decimal | None = None
     unmatched: int = 0
     unmatched_revenue: Decimal | None = None
+    ledger_problems: tuple[str, ...] = ()
     lock_holder: str | None = None
     holder_is_alive: bool = False
+    held_locks: tuple[HeldLock, ...] = ()
+    left_behind: tuple[str, ...] = ()
     runs: tuple[RunState, ...] = ()
     open_incidents: tuple[str, ...] = ()
     schedules: Mapping[str, bool] | None = None
@@ -204,7 +211,22 @@ def check_release(facts: Stores) -> Iterator[Finding]:
             "severe",
             f"release {facts.release} is damaged: {shown}",
             "readers may see wrong or missing rows, and the next run refuses to build on it",
-            "`health-pipeline releases` lists the others; go back with `health-pipeline rollback RELEASE`",
+            "`health-pipeline releases` lists the others; go back with `health-pipeline rollback RELEASE --by ADDRESS "
+            "--reason TEXT` and run the weeks since again; a file that all of them share comes from your copy",
+        )
+
+
+def check_ledger(facts: Stores) -> Iterator[Finding]:
+    """The ledger's chain holds, and reaches every head that a release has anchored."""
+    if facts.ledger_problems:
+        shown = " ".join(facts.ledger_problems[:_SHOWN]).removesuffix(".")
+        yield Finding(
+            "ledger",
+            "severe",
+            f"the ledger does not hold: {shown}",
+            "somebody changed it, or it comes from a copy older than the newest release; the next audit refuses",
+            "stop writing and restore a newer copy (docs/operations.md, The ledger of decisions); `health-pipeline "
+            "ledger verify` says whether it holds then",
         )
 
 
@@ -280,6 +302,31 @@ def check_run_lock(facts: Stores) -> Iterator[Finding]:
             f"{facts.lock_holder} was killed and left its note behind",
             "the lock itself is free; what the run had begun is not finished",
             "run the same command again: it goes on from what is there",
+        )
+
+
+def check_stopped_holders(facts: Stores) -> Iterator[Finding]:
+    """No lock is held by a process that is stopped."""
+    for lock in facts.held_locks:
+        if lock.is_stopped:
+            yield Finding(
+                "locks",
+                "severe",
+                f"process {lock.process} holds {lock.name} and is stopped",
+                "no run gets past it; if it wakes up after another release, its own is refused",
+                f"let it go on with `kill -CONT {lock.process}`, or end it (`kill -KILL {lock.process}`) and run again",
+            )
+
+
+def check_left_behind(facts: Stores) -> Iterator[Finding]:
+    """Nothing of an earlier run lies in the scratch folder while no run is at work."""
+    if facts.left_behind and not facts.held_locks and not facts.holder_is_alive:
+        yield Finding(
+            "scratch",
+            "note",
+            f"{len(facts.left_behind)} candidates were left behind: {', '.join(facts.left_behind[:_SHOWN])}",
+            "they take room; nobody reads them",
+            "nothing: the next run removes them before its first step",
         )
 
 
