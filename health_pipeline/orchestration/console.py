@@ -68,8 +68,8 @@ def failing_in_one_sentence(console: Console) -> Iterator[None]:
         console.print(f"[red]{place}: {first['msg']}[/red]", markup=True)
         raise typer.Exit(1) from error
     except duckdb.OutOfMemoryException as error:
-        first = str(error).partition("\n")[0]
-        console.print(f"[red]{first}; set HEALTH_DUCKDB_MEMORY_LIMIT higher, or end what else needs memory.[/red]")
+        words = str(error).partition("\n")[0]
+        console.print(f"[red]{words}; set HEALTH_DUCKDB_MEMORY_LIMIT higher, or end what else needs memory.[/red]")
         raise typer.Exit(1) from error
     except (ValueError, RuntimeError, OSError, LookupError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
