@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     target : str
         `HEALTH_TARGET`: the dbt target.
     webhook_url : str or None
-        `HEALTH_WEBHOOK_URL`: failed runs and checks are posted there as JSON; they are logged in any case.
+        `HEALTH_WEBHOOK_URL`: failed runs and checks, and new high risks, are posted there as JSON, without any
+        customer's text; failures are logged in any case.
     duckdb_memory_limit : str
         `HEALTH_DUCKDB_MEMORY_LIMIT`: what DuckDB may use, such as `4GB`; it spills to disk beyond. dbt's own
         process takes about 0.3 GB on top, the run that started it up to 1 GB.

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from health_pipeline.mart.connection import wait_until_free
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.observability.webhook import is_web_address, post_json
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
 
@@ -130,15 +130,9 @@ class Notifier(dg.ConfigurableResource):
         logger.error("notification", title=title, detail=detail, run_id=run_id)
         if not self.webhook_url:
             return
-        if not self.webhook_url.startswith(("https://", "http://")):
+        if not is_web_address(self.webhook_url):
             logger.error("webhook_refused", reason="HEALTH_WEBHOOK_URL must start with https:// or http://")
             return
-        body = json.dumps({"title": title, "text": detail, "run_id": run_id}).encode()
-        request = urllib.request.Request(  # noqa: S310  the scheme is checked above
-            self.webhook_url, data=body, headers={"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=self.timeout_seconds):  # noqa: S310
-                pass
-        except OSError as error:
-            logger.error("webhook_failed", reason=str(error))
+        body = {"title": title, "text": detail, "run_id": run_id}
+        if reason := post_json(self.webhook_url, body, self.timeout_seconds):
+            logger.error("webhook_failed", reason=reason)

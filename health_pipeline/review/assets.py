@@ -6,8 +6,10 @@ from health_pipeline.observability.dagster_metadata import OWNERS, STORES, weeks
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.publication.releases import current_release
+from health_pipeline.review.desk.desk_settings import DeskSettings
 from health_pipeline.review.landed_overrides import land_overrides
 from health_pipeline.review.ledger import Ledger
+from health_pipeline.review.telling import TOLD, tell_high_risks
 
 GROUP = "01_sources"
 AFTER_GROUP = "08_review"
@@ -57,6 +59,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         with Ledger.open(settings, clock=context.resources.clock) as ledger:
             taken = ledger.intake(current)
             expired = len(ledger.expire_due())
+            told = tell_high_risks(ledger, settings, DeskSettings().origin) if settings.webhook_url else None
             head = ledger.head()
         counts = {
             "new cases": taken.detected,
@@ -65,6 +68,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             "reopened": taken.reopened,
             "renewed": taken.renewed,
             "approvals expired": expired,
+            "told of high risks": told.type == TOLD if told else "nothing to tell, or no webhook",
         }
         logger.info("taken_in", release=taken.release, detected=taken.detected, returned=taken.returned_to_review)
         return dg.MaterializeResult(metadata={**counts, "ledger events": head.count if head else 0})

@@ -27,6 +27,7 @@ from health_pipeline.review.desk.rate_limit import RateLimit
 from health_pipeline.review.desk.sessions import clear_ended
 from health_pipeline.review.desk.visits import Desk
 from health_pipeline.review.ledger import Ledger
+from health_pipeline.review.telling import tell_high_risks
 from health_pipeline.settings import Settings
 
 SECONDS_BETWEEN_ROUNDS = 30.0
@@ -82,14 +83,19 @@ class Rounds:
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def once(self) -> None:
-        """One round; what can't be done now is logged, and done in a later one."""
-        try:
-            self._take_in()
-            self.desk.ledger.expire_due()
-            with writing(self.desk.ledger.engine) as connection:
-                clear_ended(connection, self.desk.ledger.clock.now(), self.desk.idle, self.desk.longest)
-        except (LedgerError, PublicationError, SQLAlchemyError, duckdb.Error, OSError) as error:
-            log.warning("desk_round_failed", error=type(error).__name__)
+        """One round; what can't be done now is logged, and done in a later one. None of it waits for another."""
+        for step in (self._take_in, self.desk.ledger.expire_due, self._tell, self._clear):
+            try:
+                step()
+            except (LedgerError, PublicationError, SQLAlchemyError, duckdb.Error, OSError) as error:
+                log.warning("desk_round_failed", step=step.__name__.strip("_"), error=type(error).__name__)
+
+    def _tell(self) -> None:
+        tell_high_risks(self.desk.ledger, self.desk.published.settings, self.desk.settings.origin)
+
+    def _clear(self) -> None:
+        with writing(self.desk.ledger.engine) as connection:
+            clear_ended(connection, self.desk.ledger.clock.now(), self.desk.idle, self.desk.longest)
 
     def _take_in(self) -> None:
         release = current_release(self.desk.published.settings)
