@@ -1,4 +1,4 @@
-"""Tells a webhook of new high risks: how many, which cases, no names, nobody's words. The ledger keeps what was told."""
+"""Tells a webhook of new high risks: how many, which cases, no names, no words. The ledger keeps what was told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook hears of new high risks once, by ids alone; that it does not answer is recorded, tried again, and no harm."""
+"""A webhook hears of new high risks once, by ids alone; its failing is recorded, tried again, no harm."""
 
 from __future__ import annotations
 
