@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +23,8 @@ from health_pipeline.segmentation.naming import listing_order
 from health_pipeline.segmentation.space import Space
 
 SILHOUETTE_ACCOUNTS = 2_000
+# On fewer accounts threads wait for the interpreter longer than they work.
+SIDE_BY_SIDE_FROM = 5_000
 Progress = Callable[[str], None]
 
 
@@ -35,7 +40,7 @@ class Candidate:
     sizes : accounts per segment, in that order
     inertia, silhouette : descriptions, no selectors; silhouette is None for one segment
     prediction_strength : of the worst segment, mean over halves
-    stability : bootstrap Jaccard per segment; None where resampling was spared, since the candidate fails before it
+    stability : bootstrap Jaccard per segment; None for one segment, which always comes back
     mixture_ari, mixture_bic : agreement with a Gaussian mixture of as many components, and its BIC
     failures : why it is not supported; empty where it is
     """
@@ -164,6 +169,7 @@ def fit_candidates(rows: pd.DataFrame, policy: SegmentationPolicy, progress: Pro
     )
 
 
+@one_thread
 def _of_space(
     name: Tried, space: Space, rows: pd.DataFrame, policy: SegmentationPolicy, progress: Progress
 ) -> tuple[GapStatistic, list[Candidate]]:
@@ -174,11 +180,17 @@ def _of_space(
     sample, _ = subsample(points, policy.gap_accounts, policy.seed)
     progress(f"{name}: gap statistic, 1 to {policy.most_segments} segments")
     gap = gap_statistic(sample, policy.most_segments, policy.gap_references, policy.gap_n_init, policy.seed)
-    candidates = []
-    for k in range(1, len(gap.along_features) + 1):
-        progress(f"{name}: {k} segments")
-        candidates.append(_candidate(name, space, points, sample, k, gap, policy))
-    return gap, candidates
+    counts = range(1, len(gap.along_features) + 1)
+    found: dict[int, Candidate] = {}
+    # Each candidate is fitted in one thread, with its own seeds: how many of them go on at once changes no figure.
+    workers = len(os.sched_getaffinity(0)) if len(points) >= SIDE_BY_SIDE_FROM else 1
+    with ThreadPoolExecutor(workers) as pool:
+        # The most segments first: they take longest.
+        waiting = {pool.submit(_candidate, name, space, points, sample, k, gap, policy): k for k in reversed(counts)}
+        for done in as_completed(waiting):
+            found[waiting[done]] = done.result()
+            progress(f"{name}: {waiting[done]} segments fitted and resampled, {len(found)} of {len(counts)}")
+    return gap, [found[k] for k in counts]
 
 
 def _candidate(
@@ -204,15 +216,14 @@ def _candidate(
         failures=(),
     )
     failures = _failures(candidate, gap, policy)
-    # Resampling costs most: a candidate that fails already is spared it, apart from those next to the gap's choice.
-    if k == 1 or (failures and abs(k - gap.chosen) > 1):
+    if k == 1:
         return replace(candidate, failures=failures)
     stability = clusterboot(
         points, candidate.centres, policy.stability_resamples, policy.stability_n_init, policy.seed,
         policy.stability_accounts,
     )  # fmt: skip
     if stability.smallest < policy.minimum_jaccard:
-        failures += (f"a segment comes back with {stability.smallest:.2f}, below {policy.minimum_jaccard:g}",)
+        failures += (f"a segment comes back with {_floored(stability.smallest)}, below {policy.minimum_jaccard:g}",)
     return replace(candidate, stability=stability, failures=failures)
 
 
@@ -226,9 +237,15 @@ def _failures(candidate: Candidate, gap: GapStatistic, policy: SegmentationPolic
         found.append(outlier_group(min(candidate.sizes), sum(candidate.sizes), policy.minimum_segment_share))
     if candidate.prediction_strength < policy.minimum_prediction_strength:
         found.append(
-            f"prediction strength {candidate.prediction_strength:.2f}, below {policy.minimum_prediction_strength:g}"
+            f"prediction strength {_floored(candidate.prediction_strength)}, "
+            f"below {policy.minimum_prediction_strength:g}"
         )
     return tuple(found)
+
+
+def _floored(value: float) -> str:
+    """Rounded down: what is below a threshold reads as below it."""
+    return f"{math.floor(value * 100) / 100:.2f}"
 
 
 def outlier_group(accounts: int, of_accounts: int, minimum_share: float) -> str:

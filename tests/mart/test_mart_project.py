@@ -191,6 +191,12 @@ def test_history_macros_break_ties_with_nulls_last():
         assert text.count("row_number() over") <= text.count("nulls last"), path
 
 
+def test_no_model_reads_the_week_from_where_runs_do_not_put_it():
+    """A run says its weeks in its environment: the variables are defaults, and a table built by them stays empty."""
+    for path in MODELS:
+        assert not re.search(r"var\(.(first|last)_week", path.read_text()), f"{path}: run_first_week(), run_last_week()"
+
+
 def test_yaml_lists_each_model_once():
     names = [
         model["name"]

@@ -20,4 +20,4 @@ inner join {{ ref('int_account_links_weekly') }} as links
         and treatments.source_system = links.source_system
         and treatments.source_instance = links.source_instance
         and treatments.source_account_id = links.source_account_id
-where newest.week = cast('{{ var("last_week") }}' as date) and not treatments.is_deleted
+where newest.week = cast('{{ run_last_week() }}' as date) and not treatments.is_deleted

@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 Floats = NDArray[np.float64]
+COUNTS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,15 @@ def ratio_of_sums(
     if not under.sum() > 0:
         raise ValueError("a ratio of sums needs a denominator above 0")
     rng = np.random.default_rng(seed)
-    # Multinomial counts of each row: the same draw as rows with replacement, without a copy of them.
-    times = rng.multinomial(len(under), np.full(len(under), 1 / len(under)), size=resamples)
-    below = times @ under
-    ratios = (times @ over)[below > 0] / below[below > 0]
+    # Multinomial counts of each row: the same draw as rows with replacement, without a copy of them; some at a time,
+    # since 2,000 resamples of 100,000 rows at once are gigabytes.
+    at_once = max(1, COUNTS_AT_ONCE // len(under))
+    shares, sums = np.full(len(under), 1 / len(under)), []
+    for done in range(0, resamples, at_once):
+        times = rng.multinomial(len(under), shares, size=min(at_once, resamples - done))
+        sums.append(times.astype(float) @ np.column_stack([over, under]))
+    above, below = np.concatenate(sums).T
+    ratios = above[below > 0] / below[below > 0]
     tail = (1 - confidence) / 2
     low, high = np.quantile(ratios, [tail, 1 - tail])
     return Interval(float(over.sum() / under.sum()), float(low), float(high))
