@@ -78,10 +78,13 @@ def company(accounts: int, shape: str, week: date, seed: int) -> pd.DataFrame:
     for name in mart_tables()["account_features_weekly"].column_names:
         columns[name] = "measured" if name.endswith("_status") else None
     columns |= {"account_id": [f"account-{n:06d}" for n in range(accounts)], "week": week}
-    columns |= {"account_tenure_days": rng.integers(90, 2000, accounts), "days_to_renewal": rng.integers(0, 365, accounts)}
+    columns |= {
+        "account_tenure_days": rng.integers(90, 2000, accounts),
+        "days_to_renewal": rng.integers(0, 365, accounts),
+    }
     columns |= {"open_backlog": rng.poisson(1, accounts), "usage_change_share_4w": rng.normal(0, 0.2, accounts)}
     columns |= {"features_first_used_28d": rng.poisson(0.5, accounts)}
-    return pd.DataFrame({name: values for name, values in (columns | known).items()}, index=range(accounts))
+    return pd.DataFrame(columns | known, index=range(accounts))
 
 
 def outcomes(features: pd.DataFrame, seed: int) -> pd.DataFrame:

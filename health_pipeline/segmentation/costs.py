@@ -102,7 +102,9 @@ def named_savings(
                 continue
             count = int(((on["strategy"] == one.strategy) & (on["segment"] == segment)).sum())
             saved = count * policy.cost.hours_of(one.strategy) * rate
-            verdict = f"no evidence that it does anything here (uplift {effect.low:+.2f} to {effect.high:+.2f})"
+            verdict = (
+                f"no evidence that it does anything here ({100 * effect.low:+.1f} to {100 * effect.high:+.1f} points)"
+            )
             found.append(
                 Figure("cost", one.strategy, segment, "saving", saved, method, accounts=count, verdict=verdict)
             )

@@ -43,7 +43,7 @@ def dimension_figures(
     others: list[Figure] = []
     for dimension, names in policy.new_dimensions.items():
         for outcome, label in LABELS.items() if label_known(both) else ():
-            rows = both[both[label].notna()]
+            rows = _judged(both[both[label].notna()], label, names)
             event = rows[label].astype(bool).to_numpy().astype(np.float64)
             base = pd.get_dummies(rows["segment"], drop_first=True, dtype=float).to_numpy()
             added = numbers(rows, names)
@@ -71,6 +71,17 @@ def dimension_figures(
     # `segment` holds the outcome the dimension was tested on; the dimension is about all accounts.
     found = [*with_adjusted(tested, adjusted), *others]
     return [replace(one, segment=ALL, figure=f"{one.figure} ({one.segment})") for one in found]
+
+
+def _judged(rows: pd.DataFrame, label: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """The accounts of which the dimension is known, in segments where some had the event and some had not.
+
+    Where all or none of a segment had it, the segment says everything: such rows add the same to both likelihoods.
+    """
+    connected = [name for name in names if rows[name].notna().any()]
+    known = rows[rows[connected].notna().all(axis=1)]
+    share = known[label].astype(bool).groupby(known["segment"]).transform("mean")
+    return known[(share > 0) & (share < 1)]
 
 
 def label_known(both: pd.DataFrame) -> bool:

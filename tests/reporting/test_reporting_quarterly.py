@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,18 @@ from quarter_release import OWNER, QUARTER, QuarterRelease
 from test_reporting_accessibility import violations
 
 from health_pipeline.policy.playbooks import contact_orders, predictions
+from health_pipeline.reporting.figures import MINUS
 from health_pipeline.reporting.quarterly.performance import differing, performance_headline
 from health_pipeline.reporting.quarterly.personas import claims_of
 from health_pipeline.reporting.quarterly.plots import plotted, stability_plot
 from health_pipeline.reporting.quarterly.refresh import refresh_headline
 from health_pipeline.reporting.quarterly.release_data import QuarterData, read_quarter
 from health_pipeline.reporting.quarterly.reports import KINDS, write_quarterly_reports
+from health_pipeline.reporting.quarterly.strategies import finding
 from health_pipeline.reporting.quarterly.tree import grow_tree
 from health_pipeline.reporting.release_data import NoReportError
 from health_pipeline.segmentation.review import SegmentationReview
+from health_pipeline.segmentation.strategies import SAME
 from health_pipeline.settings import Settings
 
 RELEASE = "r000020-20261008T060000-abcdef01"
@@ -83,10 +87,32 @@ def test_claims_and_strategies_are_shown_with_their_verdicts(pages, data):
         assert row["sentence"] in personas
     assert "They decide by price." in personas
     assert "works differently between segments" in performance
+    assert "further apart than chance gives" in performance
     assert "Adoption workshop" in performance
     assert "likelihood-ratio test of a common effect" in performance
     for heading in ("For the planner", "For the support lead", "For the engineering manager"):
         assert heading in performance
+
+
+def test_what_a_strategy_did_is_said_in_words_with_its_interval(data):
+    (verdict,) = data.figures_of("actionability", "verdict")
+    words = finding(data, verdict)
+    assert re.fullmatch(
+        r"\+\d\d\.\d points in “Low[^”]+” \(\d\d\.\d to \d\d\.\d points\); no effect seen in “High[^”]+”", words
+    )
+    # Nobody decided by chance: what it looks like stands beside what is left of it.
+    rows = [
+        {"analysis": "actionability", "subject": "health_check", "segment": "all", "figure": name, "value": value,
+         "interval_low": value - 0.1, "interval_high": value + 0.1, "verdict": None}
+        for name, value in (("uplift", -0.02), ("raw_difference", 0.28))
+    ]  # fmt: skip
+    unsure = replace(data, figures=rows)
+    assert finding(unsure, {"subject": "health_check", "verdict": SAME}) == (
+        f"no effect seen ({MINUS}12.0 to 8.0 points); it looks like +28.0 points until adjusted for who got it, which "
+        "chance did not decide"
+    )
+    cannot = finding(replace(data, figures=[]), {"subject": "health_check", "verdict": "can't be judged: 4 treated"})
+    assert cannot == "can’t be judged, since 4 treated"
 
 
 def test_nobody_is_named_and_nothing_reads_as_a_prediction(pages):

@@ -210,7 +210,7 @@ def test_a_saving_is_named_where_there_is_no_evidence(trials: pd.DataFrame, revi
     ).sum()
     assert one.value == count * 6 * 80
     assert one.verdict is not None
-    assert one.verdict.startswith("no evidence that it does anything here (uplift -0.")
+    assert one.verdict.startswith("no evidence that it does anything here (-")
 
 
 def test_a_strategy_without_controls_can_not_be_judged(review: SegmentReviewPolicy) -> None:
@@ -238,6 +238,22 @@ def test_a_dimension_that_tells_more_is_found(review: SegmentReviewPolicy) -> No
     assert figure(found, subject="support_interaction_frequency", figure="nested_test (churned)").verdict == (
         "nothing is known of it"
     )
+
+
+def test_a_segment_where_nobody_left_and_an_unknown_value_do_not_stop_the_test_of_a_dimension(
+    review: SegmentReviewPolicy,
+) -> None:
+    """Where all or none left, the segment says everything: the statistic is that of the other accounts, exactly."""
+    segment, features, outcomes = quarter_of(200, {"calm": 0.1, "stormy": 0.2, "faithful": 0.0})
+    features = features.assign(tickets_opened_91d=1.0, open_backlog=None)
+    features.loc["calm-199", "stickiness"] = None
+    mixed = (segment != "faithful") & (segment.index != "calm-199")
+    key = {"subject": "product_usage_patterns", "figure": "nested_test (churned)"}
+    one = figure(dimension_figures(segment, features, outcomes, review), **key)
+    two = figure(dimension_figures(segment[mixed], features[mixed], outcomes[mixed], review), **key)
+    assert one.value is not None
+    assert one.value == pytest.approx(two.value)
+    assert (one.accounts, one.events) == (399, 60)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 
 from health_pipeline.segmentation.methods.claims import Claim, judge_claim, judge_conjunction, overlap
 from health_pipeline.segmentation.methods.doubly_robust import adjusted_effect, heterogeneity, mean_effect
+from health_pipeline.segmentation.methods import intervals
 from health_pipeline.segmentation.methods.intervals import newcombe, ratio_of_sums
 from health_pipeline.segmentation.methods.multiplicity import benjamini_hochberg, cohens_h, g_test, holm, is_enough
 from health_pipeline.segmentation.methods.nadeau_bengio import corrected_difference
@@ -46,6 +47,15 @@ def test_a_ratio_of_sums_weighs_by_the_denominator() -> None:
     assert ratio_of_sums(start, start, 50, 1) == ratio_of_sums(start, start, 50, 1)
     with pytest.raises(ValueError, match="above 0"):
         ratio_of_sums(start, np.zeros(3), 10, 1)
+
+
+def test_a_ratio_of_sums_is_drawn_in_parts_that_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    start, end = rng.uniform(1, 2, 50), rng.uniform(1, 2, 50)
+    whole = ratio_of_sums(end, start, 200, 1)
+    monkeypatch.setattr(intervals, "COUNTS_AT_ONCE", 50 * 7)
+    parts = ratio_of_sums(end, start, 200, 1)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), abs=1e-12)
 
 
 def test_a_ratio_of_means_varies_as_theory_says() -> None:

@@ -6,16 +6,16 @@ from typing import Any
 
 from health_pipeline.reporting.figures import UNKNOWN, listed, money
 from health_pipeline.reporting.quarterly import charts
+from health_pipeline.reporting.quarterly.dimensions import new_dimensions
 from health_pipeline.reporting.quarterly.load import what_it_costs, what_it_takes
 from health_pipeline.reporting.quarterly.page import Section, Shown
 from health_pipeline.reporting.quarterly.release_data import ALL, QuarterData
-from health_pipeline.reporting.quarterly.strategies import new_dimensions, what_works
+from health_pipeline.reporting.quarterly.strategies import finding, what_works, works_in_some
 from health_pipeline.reporting.quarterly.words import (
     NONE,
     OUTCOMES,
     figure_cell,
     in_words,
-    number,
     p_value,
     percent,
     plain,
@@ -24,7 +24,6 @@ from health_pipeline.reporting.quarterly.words import (
 )
 from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.segmentation.outcomes import JUDGED, RATES
-from health_pipeline.segmentation.strategies import CANNOT, DIFFERS
 
 SIGNIFICANT = 0.05
 
@@ -40,11 +39,12 @@ def performance_headline(data: QuarterData) -> str:
     judged = [row for row in data.performance if row["outcome_verdict"] == JUDGED]
     if len(judged) < 2:
         return "Whether the segments perform differently can’t be judged this quarter."
-    found = differing(data)
+    found, apart = differing(data), [plain(name) for name in works_in_some(data)]
+    also = f"; {listed(apart)} worked in some only" if apart else ""
     if found:
         words = listed([OUTCOMES[name].lower() for name in found])
-        return f"The segments performed differently: more accounts {words} in some than in others."
-    return "No evidence that the segments performed differently this quarter."
+        return f"The segments performed differently: more accounts {words} in some than in others{also}."
+    return f"No evidence that the segments performed differently this quarter{also}."
 
 
 def performance_statements(data: QuarterData, currency: str) -> list[tuple[str, str]]:
@@ -56,33 +56,28 @@ def performance_statements(data: QuarterData, currency: str) -> list[tuple[str, 
 
 
 def _outcome_sentence(data: QuarterData) -> str:
+    """The range of each outcome's rate over the judged segments, and whether chance alone gives as much."""
     tested = [row for row in data.figures_of("performance", "cramers_v") if row["value"] is not None]
     if not tested:
         return "No outcome had enough events in two segments to compare."
-    parts = [
-        f"{OUTCOMES[row['subject']].lower()}: association {number(row['value'])} of 1"
-        f" (p {p_value(row['adjusted_p_value'])})"
-        for row in tested
-    ]
-    return "Across segments, " + "; ".join(parts) + ". Segments were frozen before the quarter."
+    parts = []
+    for row in tested:
+        rates = [
+            one[RATES[row["subject"]]]
+            for one in data.performance
+            if one["outcome_verdict"] == JUDGED and one[RATES[row["subject"]]] is not None
+        ]
+        apart = "further apart than" if row["subject"] in differing(data) else "no further apart than"
+        span = f"{percent(min(rates), 1)} to {percent(max(rates), 1)} of a segment’s accounts"
+        parts.append(f"{OUTCOMES[row['subject']]}: {span}, {apart} chance gives.")
+    return " ".join(parts) + " Segments were frozen before the quarter."
 
 
 def _strategy_sentence(data: QuarterData) -> str:
     verdicts = data.figures_of("actionability", "verdict")
     if not verdicts:
         return "No strategy with a known outcome was on record."
-    differ = [plain(row["subject"]) for row in verdicts if row["verdict"] == DIFFERS]
-    cannot = [plain(row["subject"]) for row in verdicts if (row["verdict"] or "").startswith(CANNOT)]
-    rest = len(verdicts) - len(differ) - len(cannot)
-    parts = []
-    if differ:
-        parts.append(f"{listed(differ)} works differently between segments")
-    if rest:
-        parts.append(f"no evidence of a difference for {rest} of {len(verdicts)}")
-    if cannot:
-        parts.append(f"can’t be judged: {listed(cannot)}")
-    text = "; ".join(parts)
-    return text[:1].upper() + text[1:] + "."
+    return " ".join(f"{plain(row['subject']).capitalize()}: {finding(data, row)}." for row in verdicts)
 
 
 def _cost_sentence(data: QuarterData, currency: str) -> str:
@@ -98,7 +93,7 @@ def _cost_sentence(data: QuarterData, currency: str) -> str:
     savings = [row for row in data.figures_of("cost", "saving") if row["value"]]
     if savings:
         total = sum(row["value"] for row in savings)
-        text += f" Savings to look at: {money(total, currency)}, where a strategy shows no evidence."
+        text += f" Savings to look at: {money(total, currency)}, where no effect of a strategy is seen."
     return text
 
 

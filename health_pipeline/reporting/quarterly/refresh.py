@@ -66,8 +66,9 @@ def _recommended(data: QuarterData) -> str:
     text = f"{counted(row['k'], 'segment')}: {names}."
     if row["recommendation"] and row["smallest_jaccard"] is not None:
         text += (
-            f" The most that pass every test: the smallest holds {percent(row['smallest_share'])} of the accounts; "
-            f"one half tells who belongs together in the other ({number(row['split_half_strength'])} of 1)."
+            f" The most that pass every test: the smallest holds {percent(row['smallest_share'])} of the accounts, and "
+            f"one half of the accounts tells who belongs together in the other half: right for "
+            f"{percent(row['split_half_strength'])} of the pairs."
         )
     return text
 
@@ -110,8 +111,8 @@ def _stable(data: QuarterData) -> str:
     rows = data.stability_of("method", "jaccard")
     lowest = min(rows, key=lambda one: one["value"])
     text = (
-        f"Drawn anew, the least stable segment comes back with {number(lowest['value'])} (0.75 is asked for, 1 is "
-        "whole)."
+        f"When the accounts are drawn anew at random, {percent(lowest['value'])} of the least stable segment comes "
+        f"back ({percent(VALID)} is asked for)."
     )
     kept = kept_share(data)
     if kept:
