@@ -9,9 +9,9 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
+from health_pipeline.segmentation.methods import intervals
 from health_pipeline.segmentation.methods.claims import Claim, judge_claim, judge_conjunction, overlap
 from health_pipeline.segmentation.methods.doubly_robust import adjusted_effect, heterogeneity, mean_effect
-from health_pipeline.segmentation.methods import intervals
 from health_pipeline.segmentation.methods.intervals import newcombe, ratio_of_sums
 from health_pipeline.segmentation.methods.multiplicity import benjamini_hochberg, cohens_h, g_test, holm, is_enough
 from health_pipeline.segmentation.methods.nadeau_bengio import corrected_difference
