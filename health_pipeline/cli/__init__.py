@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from health_pipeline.cli import desk, landing, ledger, operations, policy, reviews
+from health_pipeline.cli import desk, erasing, landing, ledger, operations, policy, reviews
 from health_pipeline.cli.terminal import app
 from health_pipeline.settings import REPOSITORY
 
-__all__ = ["app", "desk", "landing", "ledger", "main", "operations", "policy", "reviews"]
+__all__ = ["app", "desk", "erasing", "landing", "ledger", "main", "operations", "policy", "reviews"]
 
 
 def main() -> None:

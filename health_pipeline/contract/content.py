@@ -69,7 +69,20 @@ def canonical_json(value: Any) -> str:
     TypeError
         If a value has no form in JSON.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json_text(_plain(value))
+
+
+def json_text(value: Any) -> str:
+    """The one text of a value that is JSON already: keys sorted, no spaces, ASCII, no NaN; numbers as they are.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    TypeError
+        If a value is no JSON.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def canonical_hash(value: Any) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from health_pipeline.contract.content import json_text
 
 EVENT_TABLE = "ledger_event"
 CHAINED_COLUMNS = (
@@ -55,19 +56,6 @@ class ChainReport:
         return not self.problems
 
 
-def canonical_json(value: Any) -> str:
-    """The one text of a JSON value: keys sorted, no spaces, ASCII, no NaN.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite.
-    TypeError
-        If a value is no JSON.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
 def event_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
     """SHA-256 over the hash before and every chained column, as 64 hexadecimal digits.
 
@@ -80,7 +68,7 @@ def event_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
     at: datetime = row["at"]
     naive = at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
     chained["at"] = naive.isoformat(timespec="microseconds")
-    return hashlib.sha256(canonical_json({**chained, "prev_hash": prev_hash}).encode()).hexdigest()
+    return hashlib.sha256(json_text({**chained, "prev_hash": prev_hash}).encode()).hexdigest()
 
 
 def verify_events(rows: Iterable[Mapping[str, Any]], anchors: Iterable[ChainHead] = ()) -> ChainReport:

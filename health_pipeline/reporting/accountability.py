@@ -17,8 +17,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.quality.suites import load_checks
 from health_pipeline.reporting.tables import Cell, Table
+from health_pipeline.risk.metrics import PACKET_EVENTS, metric_rows
 from health_pipeline.settings import REPOSITORY
 
+# Tables whose rows say nothing by being there: what in them is the evidence is named.
+HELD = {"review_metrics_weekly": "metric", "measurement_events": "event_type"}
 _FILE = Path(__file__).with_name("accountability.yaml")
 NOT_EVIDENCED = "not evidenced"
 _INTRODUCTION = (
@@ -32,7 +35,13 @@ _INTRODUCTION = (
 
 
 class Artefact(BaseModel):
-    """A published table, the checks of one suite of the release audit, or a page in the checkout."""
+    """A published table, the checks of one suite of the release audit, or a page in the checkout.
+
+    Attributes
+    ----------
+    holding : metrics of review_metrics_weekly, or types of measurement_events, that are the evidence: a metric that is
+        null in every week, and an event that never happened, are none
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,6 +49,7 @@ class Artefact(BaseModel):
     table: str | None = None
     check: str | None = None
     document: str | None = None
+    holding: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _is_one_known_thing(self) -> Artefact:
@@ -48,6 +58,8 @@ class Artefact(BaseModel):
         for name in (self.table, self.check):
             if name is not None and name not in mart_tables():
                 raise ValueError(f"the mart has no table {name!r}")
+        if bool(self.holding) is not (self.table in HELD):
+            raise ValueError(f"{self.table}: `holding` names what of {' and '.join(HELD)} is the evidence")
         return self
 
 
@@ -94,13 +106,14 @@ def accountability(rows: Mapping[str, int] | None) -> list[Evidenced]:
 
     Parameters
     ----------
-    rows : rows by table of one release; None asks without one: then a table counts that the audit lets have rows
+    rows : rows of one release by table, and known values by `table.metric` and `table.event type`; None asks without
+        one: then a table counts that the audit lets have rows, and a metric or event that the review itself gives
 
     Returns
     -------
     list of Evidenced
-        One per subcategory. A table is evidence where it has rows, a suite where it has a critical check, a page
-        where it is there.
+        One per subcategory. A table is evidence where it has rows, or values of what it is asked for; a suite where it
+        has a critical check, a page where it is there.
     """
     checks = {check.suite for check in load_checks() if check.severity == "critical"}
     fillable = set(mart_tables()) - {check.suite for check in load_checks() if check.arguments.get("max_value") == 0}
@@ -109,10 +122,34 @@ def accountability(rows: Mapping[str, int] | None) -> list[Evidenced]:
         found: list[str] = []
         lacking: list[str] = []
         for artefact in entry.artefacts:
+            if artefact.holding:
+                held, empty = _held(artefact, rows)
+                found += held
+                lacking += empty
+                continue
             name, words = _looked_up(artefact, rows, fillable, checks)
             (found if words else lacking).append(words or name)
         answers.append(Evidenced(entry.subcategory, entry.asks, tuple(found), tuple(lacking)))
     return answers
+
+
+def _held(artefact: Artefact, rows: Mapping[str, int] | None) -> tuple[list[str], list[str]]:
+    """What the table holds of what is asked for, in a sentence, and what it has no value of."""
+    counts = given_without_decisions() if rows is None else rows
+    known = [name for name in artefact.holding if counts.get(f"{artefact.table}.{name}", 0)]
+    empty = [f"{artefact.table}: {name}" for name in artefact.holding if name not in known]
+    if not known:
+        return [], empty
+    said = ", ".join(name if rows is None else f"{name} ({counts[f'{artefact.table}.{name}']:,})" for name in known)
+    return [f"{artefact.table}, {said}: {artefact.shows}"], empty
+
+
+@cache
+def given_without_decisions() -> Mapping[str, int]:
+    """The metrics and events that the review gives before any decision of a person has come back, each counted once."""
+    metrics = [row["metric"] for row in metric_rows([], {}, has_decisions=False) if row["numerator"] is not None]
+    names = {"review_metrics_weekly": metrics, "measurement_events": PACKET_EVENTS}
+    return {f"{table}.{name}": 1 for table, given in names.items() for name in given}
 
 
 def _looked_up(

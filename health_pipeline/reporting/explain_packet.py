@@ -138,8 +138,9 @@ def _piece_lines(piece: ExplainedPiece) -> Iterator[str]:
     one = piece.evidence
     said = readable(one["metric"]) if one["value"] is None else describe(one["metric"], one["value"])
     yield f"  {one['direction']}, {one['kind'].replace('_', ' ')}, {one['strength']}: {said} ({one['subject']})"
+    place = "/".join(one[f"source_{part}"] for part in ("system", "instance", "table", "record_id"))
     yield (
-        f"    {one['source_system']} {one['source_table']} {one['source_record_id']}, load {one['load_id']}, happened "
+        f"    {place}, load {one['load_id']}, happened "
         f"{one['observed_at']:%Y-%m-%d %H:%M}, known {one['available_at']:%Y-%m-%d %H:%M}"
     )
     if one["text_field"] is not None:

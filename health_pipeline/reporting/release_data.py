@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -58,7 +58,7 @@ class ReleaseData:
     review_metrics : rows of review_metrics_weekly, all weeks in order
     trend : (week, effective_tier, accounts, arr_reporting) of up to 26 weeks
     tasks, models, unmatched : whole snapshots
-    rows : rows of each table, all weeks
+    rows : rows of each table, all weeks; known values of a metric, and events of a type, as `table.name`
     names : account_id to account name
     scores_before : account_id to the score of the week before
     """
@@ -178,9 +178,7 @@ def read_release(release_folder: Path) -> ReleaseData:
             tasks=_query(connection, "select * from review_tasks order by priority, due_date, task_id"),
             models=_query(connection, "select * from segment_models order by segment_model_id"),
             unmatched=_query(connection, "select * from unmatched_records order by all"),
-            rows={
-                name: _query(connection, f"select count(*) as rows from {name}")[0]["rows"] for name in sorted(there)
-            },
+            rows=_rows(connection, sorted(there)),
             names={row["account_id"]: row["account_name"] for row in _query(connection, _NAMES)},
             scores_before={row["account_id"]: row["score"] for row in _query(connection, _SCORES, [before or week])}
             if before
@@ -266,6 +264,23 @@ def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+_HELD = {
+    "review_metrics_weekly": "select metric as name, count(value) as rows from review_metrics_weekly group by metric",
+    "measurement_events": "select event_type as name, count(*) as rows from measurement_events group by event_type",
+}
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, int]:
+    counts = {name: _query(connection, f"select count(*) as rows from {name}")[0]["rows"] for name in tables}
+    held = {
+        f"{table}.{row['name']}": row["rows"]
+        for table, query in _HELD.items()
+        if table in counts
+        for row in _query(connection, query)
+    }
+    return counts | held
 
 
 def _query(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()) -> list[Row]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from health_pipeline.contract.event_chain import EVENT_COLUMNS, GENESIS, ChainHead, canonical_json, event_hash
+from health_pipeline.contract.content import json_text
+from health_pipeline.contract.event_chain import EVENT_COLUMNS, GENESIS, ChainHead, event_hash
 from health_pipeline.review.cases import Event
 from health_pipeline.review.schema import EVENT
 
@@ -67,7 +68,7 @@ def append(connection: Connection, drafts: Sequence[Draft]) -> list[Event]:
             "type": draft.type,
             "actor": draft.actor,
             "at": draft.at.astimezone(UTC).replace(tzinfo=None),
-            "payload": canonical_json(draft.payload),
+            "payload": json_text(draft.payload),
             "packet_hash": draft.packet_hash,
             "idempotency_key": draft.idempotency_key,
             "prev_hash": before,

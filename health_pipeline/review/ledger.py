@@ -364,8 +364,12 @@ class Ledger:
         with reading(self.engine) as connection:
             return people.is_four_eyes_on(connection)
 
-    def erase_text(self, text_id: str, by: str) -> Event | None:
+    def erase_text(self, text_id: str, by: str, reason: str = "") -> Event | None:
         """Erase what a person wrote; the chain stays whole. None where it was erased before.
+
+        Parameters
+        ----------
+        reason : why, kept beside the chain as other words are; it can be erased in its turn
 
         Raises
         ------
@@ -374,7 +378,12 @@ class Ledger:
         """
         with writing(self.engine) as connection:
             draft = texts.erasing_draft(connection, text_id, by.strip().lower(), self.clock.now())
-            return append(connection, [draft])[0] if draft else None
+            if draft is None:
+                return None
+            if reason.strip():
+                kept = texts.store_texts(connection, self.key, draft.case_id, {"reason": reason.strip()})
+                draft = replace(draft, payload={**draft.payload, "texts": kept})
+            return append(connection, [draft])[0]
 
 
 def _found(connection: Connection, case_id: str) -> Case:

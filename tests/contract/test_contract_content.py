@@ -1,8 +1,9 @@
-"""The content hash: blind to order, file and run; not to any value."""
+"""The content hash: blind to order, file and run; not to any value. The JSON text that events are hashed by."""
 
 from __future__ import annotations
 
-from datetime import date
+import hashlib
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from health_pipeline.contract.content import content_hash
+from health_pipeline.contract.content import canonical_json, content_hash, json_text
+from health_pipeline.contract.event_chain import GENESIS, event_hash
 
 TABLE = pa.table(
     {
@@ -66,3 +68,20 @@ def test_separators_in_texts_never_make_two_contents_alike(rows):
         pa.schema([("x", pa.string()), ("y", pa.string())]),
     )
     assert (content_hash(table) == content_hash(joined)) == (not rows)
+
+
+def test_an_event_is_hashed_as_ever() -> None:
+    """The text that is hashed is written out: numbers as they are, so that ledgers that exist keep their hashes."""
+    row = {
+        "seq": 1, "event_id": "e-1", "case_id": "p-1", "case_version": 1, "type": "proposed", "actor": "é@example.com",
+        "at": datetime(2026, 11, 18, 9, tzinfo=UTC), "payload": '{"hours":0.12345678901}', "packet_hash": None,
+        "idempotency_key": None,
+    }  # fmt: skip
+    written = (
+        '{"actor":"\\u00e9@example.com","at":"2026-11-18T09:00:00.000000","case_id":"p-1","case_version":1,'
+        '"event_id":"e-1","idempotency_key":null,"packet_hash":null,"payload":"{\\"hours\\":0.12345678901}",'
+        f'"prev_hash":"{GENESIS}","seq":1,"type":"proposed"}}'
+    )
+    assert event_hash(GENESIS, row) == hashlib.sha256(written.encode()).hexdigest()
+    assert json_text({"b": 0.12345678901, "a": [True, None]}) == '{"a":[true,null],"b":0.12345678901}'
+    assert canonical_json({"b": 0.12345678901}) == '{"b":0.123456789}'

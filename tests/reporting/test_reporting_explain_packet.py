@@ -32,6 +32,7 @@ PIECE = {
     "value": 4.0,
     "subject": "unresolved_tickets",
     "source_system": "desk",
+    "source_instance": "default",
     "source_table": "support_ticket",
     "source_record_id": "T-1",
     "load_id": "L-1",
@@ -67,7 +68,7 @@ def test_lines_name_the_record_and_say_why_there_is_no_brief() -> None:
     lines = list(packet_lines(found))
     assert f"No brief: {NO_BODY}." in lines
     assert "  supports, reported, high: 4 open tickets (unresolved_tickets)" in lines
-    assert "    desk support_ticket T-1, load L-1, happened 2026-11-03 09:05, known 2026-11-04 00:00" in lines
+    assert "    desk/default/support_ticket/T-1, load L-1, happened 2026-11-03 09:05, known 2026-11-04 00:00" in lines
     assert "    quote: body, characters 3 to 20" in lines
     assert "    landed: ticket_id=T-1, status=open" in lines
     assert "    its landed record is not on this machine" in lines

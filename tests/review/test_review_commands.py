@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reviewing import add_people, packet
+from reviewing import ADMIN, CSM, add_people, packet
 from sqlalchemy import text
 from typer.testing import CliRunner
 
 from health_pipeline.cli import app
-from health_pipeline.review import Ledger
+from health_pipeline.review import Ledger, TextRef
 from health_pipeline.settings import Settings
 
 
@@ -51,6 +51,30 @@ def test_verify_fails_where_somebody_edited(home: Settings) -> None:
         with ledger.engine.begin() as connection:
             connection.execute(text("update ledger_event set actor = 'eve@example.com' where seq = 2"))
         says("verify", code=1)
+
+
+def test_a_text_is_erased_once_with_who_and_why(home: Settings) -> None:
+    with Ledger.open(home) as ledger:
+        add_people(ledger)
+        ledger.take_in("r1", [packet()])
+        said = ledger.set_four_eyes(False, ADMIN, "Kim of the customer asked")
+    text_id = said.payload["texts"]["reason"]["text_id"]
+
+    def erase(by: str) -> int:
+        arguments = ["erase", text_id, "--by", by, "--reason", "asked to be forgotten"]
+        return CliRunner().invoke(app, arguments).exit_code
+
+    assert erase(CSM) == 1, "a customer success manager may not"
+    assert (erase(ADMIN), erase(ADMIN)) == (0, 0)
+    with Ledger.open(home) as ledger:
+        (event,) = ledger.events(types=["text_erased"])
+        why = TextRef(**event.payload["texts"]["reason"])
+        assert (event.actor, event.payload["text_id"]) == (ADMIN, text_id)
+        assert ledger.texts([TextRef(**said.payload["texts"]["reason"]), why]) == {
+            text_id: None,
+            why.text_id: "asked to be forgotten",
+        }
+        assert ledger.verify().holds
 
 
 def test_tokens_are_made_shown_once_and_revoked(home: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from packet_examples import by_place, facts, policy, sponsor_risk
+from typer.testing import CliRunner
 
+from health_pipeline.cli import app
 from health_pipeline.risk import restricted
 from health_pipeline.risk.packet import Packet, build_packets
 from health_pipeline.risk.restricted import (
@@ -101,6 +104,27 @@ def test_erasing_takes_a_person_and_a_reason(home: Settings) -> None:
         erase_record(home, JANA, "somebody", "asked", NOW)
     with pytest.raises(ValueError, match="reason"):
         erase_record(home, JANA, "dpo@example.com", " ", NOW)
+
+
+def test_the_command_deletes_a_record_and_says_who_and_why(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = stored(home, packet())
+    monkeypatch.setenv("HEALTH_HOME", str(home.home))
+
+    def erase(*what: str, by: str = "dpo@example.com") -> int:
+        return CliRunner().invoke(app, ["erase", *what, "--by", by, "--reason", "asked to be forgotten"]).exit_code
+
+    # nothing is deleted where one of several names no record, or where nobody is named
+    assert erase("demo_crm/default/crm_contact/con-1", "con-1") == 1
+    assert erase("demo_crm/default/crm_contact/con-1", by="somebody") == 1
+    assert "Jana Eriksen" in whole(home, address)
+    assert erase("demo_crm/default/crm_contact/con-1") == 0
+    assert "Jana" not in whole(home, address)
+    # again, by somebody else: nothing changes, the first stays on record
+    assert erase("demo_crm/default/crm_contact/con-1", by="other@example.com") == 0
+    with sqlite3.connect(home.restricted / "texts.db") as connection:
+        found = connection.execute("select source_record_id, erased_by, reason from erased").fetchall()
+    assert found == [("con-1", "dpo@example.com", "asked to be forgotten")]
+    assert "Jana" not in whole(home, stored(home, packet("pkt_2")))
 
 
 def test_changed_body_is_refused(home: Settings) -> None:
