@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from health_pipeline.cli.terminal import ByOption, desk_app, out, token_app
+from health_pipeline.observability.free_port import require_free_port
 from health_pipeline.orchestration.console import failing_in_one_sentence
 from health_pipeline.settings import Settings
 
@@ -27,6 +28,7 @@ def desk(
 
     with failing_in_one_sentence(out):
         settings = desk_settings_of(port, demo_sign_in).checked()
+        require_free_port(settings.bind, port, "--port")
         out.print(f"The review desk is at {settings.origin}; Ctrl+C stops it.")
         serve_desk(Settings(), settings, port)
 

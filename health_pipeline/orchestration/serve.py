@@ -6,12 +6,21 @@ import signal
 import subprocess
 import sys
 
+from health_pipeline.observability.free_port import require_free_port
 from health_pipeline.orchestration.home import prepare_home
 from health_pipeline.settings import REPOSITORY, Settings
 
 
 def serve(settings: Settings, port: int, desk_port: int, demo_sign_in: bool) -> int:
-    """Run `dagster dev` in this checkout and the desk beside it until they are stopped; returns Dagster's exit code."""
+    """Run `dagster dev` in this checkout and the desk beside it until they are stopped; returns Dagster's exit code.
+
+    Raises
+    ------
+    PortInUseError
+        If another process has one of the ports; nothing is started then.
+    """
+    require_free_port("127.0.0.1", port, "--port")
+    require_free_port("127.0.0.1", desk_port, "--desk-port")
     prepare_home(settings)
     command = [
         sys.executable,

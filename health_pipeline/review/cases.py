@@ -147,6 +147,11 @@ class Case:
         """Closed, dismissed or superseded."""
         return self.state in ENDED
 
+    @property
+    def is_set_aside(self) -> bool:
+        """Quiet for long enough before anybody took it up: proposed for closing, and not among what presses."""
+        return self.is_quiet and self.state == "detected"
+
 
 CASE_JSON: TypeAdapter[Case] = TypeAdapter(Case)
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from health_pipeline.review.schema import VERSION_TABLE
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 # 5 s lost writes under eight writers when it was tried.
 BUSY_SECONDS = 30
 # The lock round "read head, append" in PostgreSQL: without it two writers follow the same head and the chain forks.

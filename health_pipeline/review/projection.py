@@ -151,5 +151,6 @@ def _row(one: Case) -> dict[str, Any]:
         "renewal_on": renewal,
         "follow_up_on": one.follow_up_on,
         "waits_from": waits_from(one),
+        "is_quiet": one.is_quiet,
         "document": CASE_JSON.dump_json(one).decode(),
     }

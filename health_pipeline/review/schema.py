@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from health_pipeline.contract.event_chain import EVENT_TABLE
@@ -59,6 +60,7 @@ CASE = Table(
     Column("follow_up_on", Date),
     # In the queue from this day on; null where nothing is awaited of anybody.
     Column("waits_from", Date),
+    Column("is_quiet", Boolean, nullable=False, server_default=false()),
     Column("document", Text, nullable=False),
     Index("ledger_case_queue", "waits_from", "owner_email"),
     # Every column the desk's queue filters and orders by: it never reads the documents to find its page.
@@ -66,6 +68,7 @@ CASE = Table(
         "ledger_case_order",
         "follow_up_on",
         "waits_from",
+        "is_quiet",
         "state",
         "owner_email",
         "severity",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from desk_house import House, next_key, settle
-from reviewing import ADMIN, ANALYST, CSM, LEAD, NOW, OTHER_CSM, SetClock, act, does, until_proposed
+from reviewing import ADMIN, ANALYST, CSM, LEAD, NOW, OTHER_CSM, SetClock, act, does, packet, until_proposed
 
 from health_pipeline.review.desk.pages.cases import read_filter_query
 from health_pipeline.review.desk.queue import QueueFilter, read_filter
@@ -267,6 +267,7 @@ def test_figures_by_hand(house: House, clock: SetClock) -> None:
     figures = team_figures(ledger.cases(), ledger.events(types=MEASURED), clock.now())
     assert (figures.waiting, figures.overdue, figures.awaiting_approval, figures.oldest_waiting_days) == (1, 0, 0, 4)
     assert figures.days_to_decision == 1.5
+    assert figures.quiet == 0
     assert figures.outcomes == {"saved": 1, "false_positive": 1}
     assert figures.happened == {
         "accounts reviewed": 1,
@@ -282,3 +283,25 @@ def test_figures_by_hand(house: House, clock: SetClock) -> None:
     later = team_figures(ledger.cases(), ledger.events(types=MEASURED), clock.now().replace(year=2027))
     assert later.happened["approved"] == 0 and later.days_to_decision is None
     assert clock.now() > NOW
+
+
+def test_quiet_cases_are_set_aside_until_somebody_takes_them_up_or_a_date_is_due(house: House, clock: SetClock) -> None:
+    ledger = house.ledger
+    case = ledger.case("pkt_1")
+    quiet = packet("pkt_1", packet_hash="quiet", account_id=case.account_id, severity="critical", is_quiet=True)
+    ledger.take_in("r2", [quiet])
+
+    def shown(query: str = "") -> set[str]:
+        return set(re.findall(r'href="/cases/(pkt_\d)', house.as_(LEAD).get(f"/queue{query}").text))
+
+    assert shown() == {"pkt_2", "pkt_3"} and shown("?when=quiet") == {"pkt_1"}
+    assert shown("?when=open") == {"pkt_1", "pkt_2", "pkt_3"}
+    page = house.as_(LEAD).get("/queue").text
+    assert "2 cases wait" in page and "1 quiet one</a> beside, proposed for closing" in page
+    assert team_figures(ledger.cases(), [], clock.now()).quiet == 1
+    assert team_figures(ledger.cases(), [], clock.now()).waiting == 2
+    assert ledger.verify().holds
+    does(ledger, "set_follow_up", LEAD, "pkt_1", follow_up_on=clock.now().date().isoformat())
+    assert shown() == {"pkt_1", "pkt_2", "pkt_3"} and shown("?when=quiet") == set()
+    does(ledger, "start_review", CSM, "pkt_1")
+    assert shown("?when=quiet") == set() and "pkt_1" in shown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from health_pipeline.review.cases import Case, Event, TextRef
 from health_pipeline.review.desk.action_words import EVENT_WORDS, FIELD_WORDS, SHOWN_IN_HISTORY
 from health_pipeline.review.desk.stop_list import in_words
 from health_pipeline.review.desk.visits import Desk, Visit
+from health_pipeline.review.people import USER_SET
 from health_pipeline.review.permissions import SYSTEM
 
 ERASED = "erased"
@@ -28,7 +29,10 @@ class WrittenText:
 
 @dataclass(frozen=True)
 class HistoryLine:
-    """One event: who did what, when, with which choices; `stopped` holds the reasons of a refusal."""
+    """One event: who did what, when, with which choices; `stopped` holds the reasons of a refusal.
+
+    `is_routine`: another week's packet, and nothing changed for anybody.
+    """
 
     seq: int
     at: datetime
@@ -39,6 +43,7 @@ class HistoryLine:
     details: tuple[tuple[str, str], ...] = ()
     texts: tuple[WrittenText, ...] = ()
     stopped: tuple[str, ...] = ()
+    is_routine: bool = False
 
 
 def history_lines(desk: Desk, visit: Visit, events: Sequence[Event], cases: Mapping[str, Case]) -> list[HistoryLine]:
@@ -70,13 +75,20 @@ def _line(visit: Visit, event: Event, may_read: bool, texts: Mapping[str, str | 
         event.type,
         event.case_id,
         _details(visit, event),
-        tuple(_text(name, reference, may_read, texts) for name, reference in event.payload.get("texts", {}).items()),
+        tuple(_text(name, reference, may_read, texts) for name, reference in _written(event)),
         stopped,
+        event.type in {"packet_built", "packet_renewed"} and "state" not in event.payload,
     )
 
 
+def _written(event: Event) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """What was written with an event. A user's name is no note: the users' page has it."""
+    texts: Mapping[str, Mapping[str, str]] = event.payload.get("texts", {})
+    return () if event.type == USER_SET else texts.items()
+
+
 def _details(visit: Visit, event: Event) -> tuple[tuple[str, str], ...]:
-    if event.type in {"risk_detected", "packet_built", "reopened"} and event.actor == SYSTEM:
+    if event.type in {"risk_detected", "packet_built", "packet_renewed", "reopened"} and event.actor == SYSTEM:
         shown: tuple[str, ...] = ("week", "severity")
     elif event.type == "refused_by_stop_rule":
         return (("asked for", str(event.payload.get("action", "")).replace("_", " ")),)

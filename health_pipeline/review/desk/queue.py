@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,10 +17,11 @@ from health_pipeline.review.projection import find_cases
 from health_pipeline.review.schema import CASE
 from health_pipeline.review.states import ENDED, OPEN
 
-When = Literal["waiting", "open", "ended"]
+When = Literal["waiting", "quiet", "open", "ended"]
 PAGE = 50
 RENEWAL_DAYS = (30, 60, 90, 180)
-GROUPS = ("overdue", "due_this_week", "waiting")
+SOON_DAYS = 90
+GROUPS = ("overdue", "due_this_week", "waiting", "quiet")
 SEVERITIES = ("critical", "high", "medium", "low")
 
 
@@ -29,7 +31,7 @@ class QueueFilter:
 
     Attributes
     ----------
-    when : waiting for somebody now or this week; all that are open; those that have ended
+    when : waiting for somebody now or this week; quiet ones, proposed for closing; all that are open; those that ended
     owner : an address, `nobody`, or empty for all that the person may see
     account : part of an account's name
     page : counts from 1
@@ -95,10 +97,12 @@ class QueuePage:
     Attributes
     ----------
     counts : cases of each group over all pages
+    severities : cases of each severity over all pages
     """
 
     rows: tuple[QueueRow, ...]
     counts: Mapping[str, int] = field(default_factory=dict)
+    severities: Mapping[str | None, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -137,7 +141,16 @@ def read_queue(
     """
     group = _group(now)
     where = and_(visible_to(person, people), *_conditions(wanted, names, now))
-    counted = connection.execute(select(group, func.count()).where(where).group_by(group)).all()
+    by_group = (
+        select(group.label("place"), CASE.c.severity, func.count().label("cases"))
+        .where(where)
+        .group_by(group, CASE.c.severity)
+    )
+    counts: Counter[str] = Counter()
+    severities: Counter[str | None] = Counter()
+    for found in connection.execute(by_group).mappings():
+        counts[GROUPS[found["place"]]] += found["cases"]
+        severities[found["severity"]] += found["cases"]
     query = select(CASE.c.case_id, CASE.c.renewal_on, group.label("place")).where(where).order_by(*_order(group))
     if size is not None:
         query = query.offset((wanted.page - 1) * size).limit(size)
@@ -145,7 +158,20 @@ def read_queue(
     page = connection.execute(query).all()
     documents = find_cases(connection, [found.case_id for found in page])
     rows = [_row(documents[found.case_id], found.renewal_on, GROUPS[found.place], now) for found in page]
-    return QueuePage(tuple(rows), {GROUPS[place]: count for place, count in counted})
+    return QueuePage(tuple(rows), counts, severities)
+
+
+def count_queue(
+    connection: Connection,
+    wanted: QueueFilter,
+    person: Person,
+    people: Sequence[Person],
+    names: Mapping[str, str],
+    now: datetime,
+) -> int:
+    """How many cases a filter has for that person."""
+    where = and_(visible_to(person, people), *_conditions(wanted, names, now))
+    return int(connection.execute(select(func.count()).select_from(CASE).where(where)).scalar_one())
 
 
 def neighbours(
@@ -178,9 +204,14 @@ def end_of_week(today: date) -> date:
     return today + timedelta(days=6 - today.weekday())
 
 
+# As `Case.is_set_aside` has it.
+_SET_ASIDE = and_(CASE.c.is_quiet, CASE.c.state == "detected")
+
+
 def _group(now: datetime) -> ColumnElement[int]:
     today = now.astimezone(UTC).date()
-    return case((CASE.c.follow_up_on < today, 0), (CASE.c.follow_up_on <= end_of_week(today), 1), else_=2)
+    due = (CASE.c.follow_up_on < today, 0), (CASE.c.follow_up_on <= end_of_week(today), 1)
+    return case(*due, (_SET_ASIDE, 3), else_=2)
 
 
 def _order(group: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
@@ -198,8 +229,11 @@ def _conditions(wanted: QueueFilter, names: Mapping[str, str], now: datetime) ->
     found: list[ColumnElement[bool]] = []
     if wanted.when == "waiting":
         # As one expression: SQLite would take an `or` apart over two indices, and read every document on the way.
-        waits = case((CASE.c.waits_from <= today, 1), (CASE.c.follow_up_on <= end_of_week(today), 1), else_=0)
-        found.append(waits == 1)
+        is_due = CASE.c.follow_up_on <= end_of_week(today)
+        found.append(case((is_due, 1), (_SET_ASIDE, 0), (CASE.c.waits_from <= today, 1), else_=0) == 1)
+    if wanted.when == "quiet":
+        is_due = CASE.c.follow_up_on <= end_of_week(today)
+        found.append(case((is_due, 0), (_SET_ASIDE, 1), else_=0) == 1)
     if wanted.when == "ended":
         found.append(CASE.c.state.in_(sorted(ENDED)))
     else:
@@ -223,10 +257,10 @@ def _conditions(wanted: QueueFilter, names: Mapping[str, str], now: datetime) ->
 
 
 def _row(one: Case, renewal_on: date | None, group: str, now: datetime) -> QueueRow:
-    return QueueRow(one, group, place_reason(one, group, now), renewal_on)
+    return QueueRow(one, group, place_reason(one, group, now, renewal_on), renewal_on)
 
 
-def place_reason(one: Case, group: str, now: datetime) -> str:
+def place_reason(one: Case, group: str, now: datetime, renewal_on: date | None = None) -> str:
     """Why a case stands where it stands, in words."""
     today = now.astimezone(UTC).date()
     if group == "overdue" and one.follow_up_on is not None:
@@ -238,4 +272,11 @@ def place_reason(one: Case, group: str, now: datetime) -> str:
     if said is None:
         return "nothing is awaited now" if not one.has_ended else f"ended: {one.outcome or one.state}".replace("_", " ")
     rank = SEVERITY_RANK[one.severity]
-    return f"{said}; {'severity not assessed' if rank == 0 else f'{one.severity} severity'}"
+    parts = [said, "severity not assessed" if rank == 0 else f"{one.severity} severity"]
+    if renewal_on is not None and not one.has_ended:
+        days = (renewal_on - today).days
+        if days < 0:
+            parts.append("the renewal date has passed")
+        elif days <= SOON_DAYS:
+            parts.append(f"renews in {days} day{'' if days == 1 else 's'}")
+    return "; ".join(parts)

@@ -63,6 +63,7 @@ class TeamFigures:
 
     weeks: int
     waiting: int
+    quiet: int
     overdue: int
     awaiting_approval: int
     oldest_waiting_days: int | None
@@ -92,12 +93,13 @@ def team_figures(cases: Sequence[Case], events: Iterable[Event], now: datetime, 
     recent = [event for event in of_cases if event.at >= since]
     days = _days_to_decision(of_cases, since)
     open_cases = [case for case in cases if not case.has_ended]
-    waiting = [case for case in open_cases if queue_reason(case, now) is not None]
+    waiting = [case for case in open_cases if not case.is_set_aside and queue_reason(case, now) is not None]
     today = now.astimezone(UTC).date()
     risks = [case for case in open_cases if case.side == "risk"]
     return TeamFigures(
         weeks=weeks,
         waiting=len(waiting),
+        quiet=sum(case.is_set_aside for case in open_cases),
         overdue=sum(_is_overdue(case, now) for case in open_cases),
         awaiting_approval=sum(case.state == "proposed" for case in open_cases),
         oldest_waiting_days=max(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 
 from starlette.responses import RedirectResponse, Response
@@ -15,6 +16,7 @@ from health_pipeline.review.desk.queue import (
     RENEWAL_DAYS,
     SEVERITIES,
     QueueRow,
+    count_queue,
     read_filter,
     read_queue,
 )
@@ -57,6 +59,8 @@ def queue_page(desk: Desk, visit: Visit) -> Response:
     people = list(visit.people.values())
     with reading(desk.ledger.engine) as connection:
         found = read_queue(connection, wanted, visit.me, people, names, visit.now)
+        aside = replace(wanted, when="quiet", page=1)
+        quiet = count_queue(connection, aside, visit.me, people, names, visit.now) if wanted.when == "waiting" else 0
     return page(
         desk,
         visit,
@@ -64,6 +68,7 @@ def queue_page(desk: Desk, visit: Visit) -> Response:
         wanted=wanted,
         currency=desk.currency,
         found=found,
+        quiet=quiet,
         names=names,
         pages=max(1, -(-found.total // PAGE)),
         owners=_owners(visit, people),
