@@ -130,11 +130,10 @@ def _line(values: Mapping[str, Any]) -> str:
     metric = values["metric"]
     if is_yes_or_no(metric):
         return ""
-    parts = [
-        f"{name} {amount(metric, values[key])}"
-        for name, key in (("line", "threshold"), ("before", "baseline"))
-        if values[key] is not None
-    ]
+    parts = [] if values["threshold"] is None else [f"line {amount(metric, values['threshold'])}"]
+    if values["baseline"] is not None:
+        # a count of another feature: the seats behind a share of them
+        parts.append(f"compared with {number(values['baseline'])}")
     return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -298,7 +297,7 @@ def _rated(pair: Sequence[int]) -> str:
     parts = [
         f"{name} {rating} of 5" if rating else f"{name} not assessed" for name, rating in zip(names, pair, strict=True)
     ]
-    return " and ".join(parts)
+    return ", ".join(parts)
 
 
 _RULES = {
@@ -321,9 +320,8 @@ def _rating(one: Citation) -> str:
     ]
     category = f" Category: {' before '.join(reasons)}." if reasons else ""
     return (
-        f"Before any control {_rated(v['inherent'])}; as it stands {_rated(v['current'])}; the residual risk "
-        f"is a person's "
-        f"to set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
+        f"Before any control {_rated(v['inherent'])}; as it stands {_rated(v['current'])}; residual: a person's to "
+        f"set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
     )
 
 
@@ -335,20 +333,23 @@ def _assumption(one: Citation) -> str:
     return f"{'Verified' if one.values['is_verified'] else 'Not verified'}: {one.values['says']}"
 
 
-_MET = {"met": "so it is", "not_met": "not so", "to_be_checked": "to be checked"}
-
-
 def _option(one: Citation) -> str:
     v = one.values
     alone = ", a person's choice alone" if v["is_sensitive"] else ""
-    first = " ".join(f"{says} ({_MET[met]})" for says, met in v["preconditions"])
-    asks = f" It asks: {first}" if first else ""
-    return f"{v['title']}, {number(v['hours'])} h, approved by the {words(v['approval_role'])}{alone}.{asks}"
+    # what is met already needs no reader
+    parts = [f"{said}: {' '.join(left)}" for state, said in _LEFT if (left := _asked(v, state))]
+    return f"{v['title']}, {number(v['hours'])} h, approved by the {words(v['approval_role'])}{alone}.{''.join(parts)}"
+
+
+_LEFT = (("not_met", " Not met"), ("to_be_checked", " To be checked"))
+
+
+def _asked(v: Mapping[str, Any], state: str) -> list[str]:
+    return [says for says, met in v["preconditions"] if met == state]
 
 
 def _stop_rule(one: Citation) -> str:
-    v = one.values
-    return f"{v['says']} Blocks {v['blocks']}; released by {v['released_by']}."
+    return f"{one.values['says']} Blocks {one.values['blocks']}."
 
 
 _WRITERS: dict[str, Callable[[Citation], str]] = {

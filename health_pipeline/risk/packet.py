@@ -27,7 +27,7 @@ from health_pipeline.risk.judgement import (
     causes_of,
     stop_rules_of,
 )
-from health_pipeline.risk.material import material_content
+from health_pipeline.risk.material import AGES, material_content
 from health_pipeline.risk.model import Evidence, FiredSignal, Risk, Severity, Side
 from health_pipeline.risk.options import Option, options_of, touches_customer_or_budget
 from health_pipeline.risk.rating import (
@@ -340,8 +340,8 @@ def changes_of(risk: Risk, facts: AccountFacts) -> tuple[Change, ...]:
     if not facts.features_before:
         return ()
     read = dict.fromkeys([r.feature for signal in risk.signals for r in signal.readings] + list(_COMPARED))
-    # a silence grows by a week each week: that is no change
-    names = [name for name in read if not name.startswith("days_since") and not name.endswith("_age_days")]
+    # a silence, a tenure or an open ticket grows by a week each week: that is no change
+    names = [name for name in read if not name.startswith((*AGES, "account_tenure")) and not name.endswith("_age_days")]
     pairs = [(name, facts.features_before.get(name), facts.features.get(name)) for name in names]
     pairs += [
         ("tier", facts.health_before.get("effective_tier"), facts.health.get("effective_tier")),

@@ -183,17 +183,15 @@ def _rating(v: Facts, _: TextOf) -> dict[str, Any]:
     return expected
 
 
-_MET = {"met": "so it is", "not_met": "not so", "to_be_checked": "to be checked"}
-
-
 def _option(v: Facts, _: TextOf) -> dict[str, Any]:
-    asks = " ".join(f"{says} ({_MET[met]})" for says, met in v["preconditions"])
+    asked = v["preconditions"]
     return {
         "title": v["title"],
         "hours": Number(v["hours"]),
         "role": Words(v["approval_role"]),
         "alone": ", a person's choice alone" if v["is_sensitive"] else None,
-        "asks": asks or None,
+        "not_met": " ".join(says for says, met in asked if met == "not_met") or None,
+        "to_check": " ".join(says for says, met in asked if met == "to_be_checked") or None,
     }
 
 
@@ -202,7 +200,7 @@ def _count(name: str, noun: str) -> str:
 
 
 def _rated(name: str) -> str:
-    return " and ".join(rf"{part} (?:(?P<{name}_{part}>\d+) of 5|not assessed)" for part in ("likelihood", "impact"))
+    return ", ".join(rf"{part} (?:(?P<{name}_{part}>\d+) of 5|not assessed)" for part in ("likelihood", "impact"))
 
 
 def _reason(place: int) -> str:
@@ -330,10 +328,9 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
     ),
     "rating": (
         re.compile(
-            rf"Before any control {_rated('inherent')}; as it stands {_rated('current')}; the residual risk is "
-            rf"a person's to "
-            rf"set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\.(?: Category: {_reason(1)}(?: before "
-            rf"{_reason(2)})?\.)?"
+            rf"Before any control {_rated('inherent')}; as it stands {_rated('current')}; residual: "
+            rf"a person's to set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\.(?: Category: "
+            rf"{_reason(1)}(?: before {_reason(2)})?\.)?"
         ),
         _rating,
     ),
@@ -349,12 +346,12 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
         re.compile(
             r"(?P<title>.+?), (?P<hours>[\d.]+) h, approved by the (?P<role>[a-z ]+)(?P<alone>, a person's "
             r"choice alone)?\."
-            r"(?: It asks: (?P<asks>.+))?"
+            r"(?: Not met: (?P<not_met>.+?))?(?: To be checked: (?P<to_check>.+))?"
         ),
         _option,
     ),
     "stop_rule": (
-        re.compile(r"(?P<says>.+) Blocks (?P<blocks>[a-z]+); released by (?P<by>.+)\."),
-        lambda v, _: {"says": v["says"], "blocks": v["blocks"], "by": v["released_by"]},
+        re.compile(r"(?P<says>.+) Blocks (?P<blocks>[a-z]+)\."),
+        lambda v, _: {"says": v["says"], "blocks": v["blocks"]},
     ),
 }

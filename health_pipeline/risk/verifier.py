@@ -17,6 +17,7 @@ from health_pipeline.policy.wording import describe, readable
 from health_pipeline.risk.reading_back import (
     QUOTE,
     Amount,
+    Number,
     Text,
     agrees,
     days_in,
@@ -167,7 +168,7 @@ def _text(label: str, slot: str, fact: Facts, texts: Texts) -> Text | None:
     return Text(texts(label, slot)) if slot in fact["texts"] else None
 
 
-_OF_RECORDS = r"(?P<said>.+?)(?: \(((?:line (?P<line>[^()]+?))?(?:, )?(?:before (?P<before>[^()]+?))?)\))?"
+_OF_RECORDS = r"(?P<said>.+?)(?: \(((?:line (?P<line>[^()]+?))?(?:, )?(?:compared with (?P<before>[^()]+?))?)\))?"
 _NOUN = r"(?P<noun>[a-z][a-z ]*?)"
 _QUOTED = re.compile(rf"{QUOTE('quote')}, says a {_NOUN} of (?P<days>.+?): {_OF_RECORDS}\.")
 _ABSENT = re.compile(rf"Inferred from absence: {_OF_RECORDS}; the last record is a {_NOUN} of (?P<days>.+)\.")
@@ -231,6 +232,9 @@ def _claim(said: Mapping[str, str | None], label: str, values: Facts) -> Iterato
     known = features().get(metric)
     is_shown = known is None or known.type != "boolean"
     for name, key in (("line", "threshold"), ("before", "baseline")):
-        wanted = Amount(metric, values[key]) if is_shown and values[key] is not None else None
+        wanted: Amount | Number | None = None
+        if is_shown and values[key] is not None:
+            # what it is compared with is a count of another feature
+            wanted = Amount(metric, values[key]) if key == "threshold" else Number(values[key])
         if not agrees(said[name], wanted):
             yield f"{key} does not follow from {label}"
