@@ -20,6 +20,7 @@
     'risk_history': ref('stg_risk_history'),
     'treatment': ref('stg_treatment'),
     'tier_override': ref('stg_tier_override'),
+    'review_event': ref('stg_review_event'),
     'text_reading': ref('stg_text_reading'),
     'text_phrase': ref('stg_text_phrase'),
 } %}

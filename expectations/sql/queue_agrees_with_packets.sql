@@ -5,7 +5,8 @@ with queued as (
 ),
 
 packets as (
-    select * from risk_packets where week in (select week from run_weeks) and state <> 'closed' and not is_quiet
+    select * from risk_packets
+    where week in (select week from run_weeks) and state not in ('closed', 'dismissed', 'superseded') and not is_quiet
 ),
 
 misplaced as (

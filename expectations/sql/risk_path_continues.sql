@@ -9,13 +9,13 @@ before as (
     inner join weeks on packets.week = weeks.week - 7
     inner join account_features_weekly as features
         on features.account_id = packets.account_id and features.week = weeks.week
-    where packets.state <> 'closed'
+    where packets.state not in ('closed', 'dismissed', 'superseded')
 )
 
 select before.packet_id, before.next_week as week
 from before
 left join risk_packets as packets on packets.packet_id = before.packet_id and packets.week = before.next_week
-where (packets.packet_id is null or packets.state <> 'closed')
+where (packets.packet_id is null or packets.state not in ('closed', 'dismissed', 'superseded'))
     -- packets may be withheld, then all of them
     and before.next_week in (select week from risk_packets)
     and (

@@ -142,18 +142,70 @@ class EarlierEpisode:
 class CaseAsKnown:
     """What people decided on a packet, as landed from the ledger and known at `known_at`.
 
-    The review room is to the right of this one, so its decisions come back as landed records. Until they do, every
-    part is None and the state is `detected`.
+    The review room is to the right of this one, so its decisions come back as landed records. Without one the state is
+    `detected` and every part is None.
+
+    Attributes
+    ----------
+    severity : as a person confirmed it
+    owner_email : whom a person made the owner
+    risk_status : confirmed, refuted or unconfirmed; None where no ledger was connected by then
+    residual_target, residual_actual : a severity, as a person recorded it
+    ended_at : when the case was closed, dismissed or superseded
+    actions_taken, responses_recorded : None where no ledger was connected by then
     """
 
     state: str = "detected"
     severity: str | None = None
     follow_up_date: date | None = None
     owner_email: str | None = None
-    last_reviewed_week: date | None = None
-    residual_target: tuple[int, int] | None = None
-    residual_actual: tuple[int, int] | None = None
+    residual_target: str | None = None
+    residual_actual: str | None = None
     verified_assumptions: tuple[str, ...] = ()
+    confirmed_causes: tuple[str, ...] = ()
+    risk_status: str | None = None
+    escalation: str | None = None
+    decision: str | None = None
+    approved_at: datetime | None = None
+    outcome: str | None = None
+    dismissal_reason: str | None = None
+    ended_at: datetime | None = None
+    actions_taken: int | None = None
+    responses_recorded: int | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """Closed, dismissed or superseded by a person."""
+        return self.ended_at is not None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What people had decided as a week knew it.
+
+    Attributes
+    ----------
+    is_connected : a ledger was landed by then; without one nothing that people give is known
+    cases : by packet_id
+    """
+
+    is_connected: bool = False
+    cases: Mapping[str, CaseAsKnown] = field(default_factory=dict)
+
+    def of(self, packet_id: str) -> CaseAsKnown:
+        """The case of a packet; one that nobody has taken in yet is detected, and nothing was done about it."""
+        if not self.is_connected:
+            return CaseAsKnown()
+        untouched = CaseAsKnown(risk_status="unconfirmed", actions_taken=0, responses_recorded=0)
+        return self.cases.get(packet_id, untouched)
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """The packets that a person closed, dismissed or superseded."""
+        return frozenset(name for name, case in self.cases.items() if case.is_ended)
+
+
+NOT_CONNECTED = Decided()
 
 
 @dataclass(frozen=True)
@@ -167,7 +219,7 @@ class AccountFacts:
     week_before : which week it is compared with: the last one a person reviewed, else the week before
     sentiment : oldest first
     texts : quoted fields, by record and field
-    cases : by packet_id
+    decided : what people decided, by packet_id; an empty one where no ledger was connected by then
     """
 
     account_id: str
@@ -187,7 +239,7 @@ class AccountFacts:
     sentiment: tuple[SentimentWeek, ...] = ()
     episodes: tuple[EarlierEpisode, ...] = ()
     texts: Mapping[tuple[RecordKey, str], RecordText] = field(default_factory=dict, repr=False)
-    cases: Mapping[str, CaseAsKnown] = field(default_factory=dict)
+    decided: Decided = field(default_factory=lambda: NOT_CONNECTED)
 
     @property
     def value(self) -> Decimal | None:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from health_pipeline.contract.clocks import SystemClock
 from health_pipeline.orchestration.home import prepare_home
-from health_pipeline.orchestration.jobs import QUARTERLY_JOB, VALIDATION_JOB, WEEKLY_JOB, build_job
+from health_pipeline.orchestration.jobs import DECISIONS_JOB, QUARTERLY_JOB, VALIDATION_JOB, WEEKLY_JOB, build_job
 from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
 from health_pipeline.orchestration.resources import Notifier, run_lock_resource
 from health_pipeline.orchestration.schedules import build_schedules
@@ -83,6 +83,12 @@ def build_definitions(
         "Published scores held against what happened in the 13 weeks after; a page, and weights to compare with.",
         validation_assets,
     )
+    decision_assets = review.build_landing_assets()
+    decisions_job = build_job(
+        DECISIONS_JOB,
+        "What people decided since the last pick-up, landed like any source; the sensor asks for it.",
+        decision_assets,
+    )
     resources: dict[str, Any] = {
         "settings": settings,
         "clock": SystemClock(),
@@ -90,11 +96,11 @@ def build_definitions(
         "notifier": Notifier(webhook_url=settings.webhook_url or ""),
     }
     return dg.Definitions(
-        assets=[*weekly_assets, *quarterly_assets, *validation_assets],
+        assets=[*weekly_assets, *quarterly_assets, *validation_assets, *decision_assets],
         asset_checks=publication_checks.build_checks(),
-        jobs=[weekly_job, quarterly_job, validation_job],
+        jobs=[weekly_job, quarterly_job, validation_job, decisions_job],
         schedules=build_schedules(weekly_job, quarterly_job, company, company.first_week),
-        sensors=build_sensors(),
+        sensors=build_sensors(decisions_job),
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

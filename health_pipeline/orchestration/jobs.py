@@ -1,4 +1,4 @@
-"""The jobs: the weekly health review, the quarterly segmentation review, and a small one that validates the score."""
+"""The jobs: the weekly health review, the quarterly segmentation review, validating the score, landing decisions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 WEEKLY_JOB = "weekly_health_review"
 QUARTERLY_JOB = "quarterly_segmentation_review"
 VALIDATION_JOB = "validate_score"
+DECISIONS_JOB = "land_decisions"
 
 
 def build_job(

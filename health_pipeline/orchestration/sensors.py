@@ -1,19 +1,25 @@
-"""Failed runs and failed checks reach the notifier."""
+"""Failed runs and failed checks reach the notifier; what people decide is picked up from the ledger."""
 
 import re
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from health_pipeline.orchestration.resources import Notifier
+from health_pipeline.quality.ledger_chain import ledger_head
 
 # Dagster puts the exception's class before its message; the sentence is for people.
 _CLASS_NAME = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Failure): ")
 
 
-def build_sensors() -> list[dg.SensorDefinition]:
-    """A sensor for runs that failed, and one for checks that failed without stopping their run.
+# Decisions are read once a week; a minute's work after each click would only fill the run history.
+PICK_UP_SECONDS = 600
 
-    They hear of every run of this code location: a backfill from an asset's page is no run of a job.
+
+def build_sensors(decisions_job: UnresolvedAssetJobDefinition) -> list[dg.SensorDefinition]:
+    """Sensors for runs that failed, for checks that failed without stopping their run, and for new decisions.
+
+    The first two hear of every run of this code location: a backfill from an asset's page is no run of a job.
     """
 
     @dg.run_failure_sensor(
@@ -41,7 +47,30 @@ def build_sensors() -> list[dg.SensorDefinition]:
                 context.dagster_run.run_id,
             )
 
-    return [tell_failed_runs, tell_failed_checks]
+    @dg.sensor(
+        name="pick_up_decisions",
+        job=decisions_job,
+        minimum_interval_seconds=PICK_UP_SECONDS,
+        required_resource_keys={"settings"},
+        description="Asks for a landing once the ledger has events after the number in its cursor.",
+    )
+    def pick_up_decisions(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        return picked_up(context.cursor, context.resources.settings.ledger_url)
+
+    return [tell_failed_runs, tell_failed_checks, pick_up_decisions]
+
+
+def picked_up(cursor: str | None, ledger_url: str) -> dg.SensorResult:
+    """One run for the ledger's newest event where it is after the cursor; else why there is none.
+
+    The run itself lands what is not landed yet, whatever the cursor says: a run that failed loses nothing.
+    """
+    head = ledger_head(ledger_url)
+    if head is None:
+        return dg.SensorResult(skip_reason="There is no ledger yet; it begins when a release is taken in.")
+    if cursor is not None and head.seq <= int(cursor):
+        return dg.SensorResult(skip_reason=f"Nothing was decided since event {cursor}.")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"decisions-{head.seq}")], cursor=str(head.seq))
 
 
 def run_name(run: dg.DagsterRun) -> str:

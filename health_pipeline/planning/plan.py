@@ -21,6 +21,7 @@ from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.playbooks import Playbook, PlaybookPolicy
 from health_pipeline.policy.wording import TIER_WORDS, WATERMELON_WORDS, counted, role_words
+from health_pipeline.risk.model import ENDED
 
 # 1 is first. A watermelon comes before watch: nobody else looks at an account that is green.
 PRIORITIES = {
@@ -33,7 +34,6 @@ PRIORITIES = {
     "expansion": 4,
 }
 # A risk's task is as urgent as its severity; one that is not assessed is neither the worst nor the best.
-RISK_ENDED = ("closed", "dismissed", "superseded")
 RISK_PRIORITIES: dict[str | None, int] = {"critical": 1, "high": 2, "medium": 3, None: 3, "low": 4}
 # A notice or a watermelon has its task even where the policy has no playbook for it.
 WITHOUT_PLAYBOOK_DUE_DAYS = 7
@@ -163,7 +163,7 @@ def _open_risks(packets: pa.Table | None, monday: date) -> dict[str, Mapping[str
     return {
         row["account_id"]: row
         for row in rows
-        if row["side"] == "risk" and row["state"] not in RISK_ENDED and not row["is_quiet"]
+        if row["side"] == "risk" and row["state"] not in ENDED and not row["is_quiet"]
     }
 
 

@@ -16,7 +16,8 @@ In: published packets, people's decisions. Out: an append-only ledger. Never: an
 - `set_person`, `people`, `person`; `set_four_eyes`; `erase_text`.
 - `override(OverrideRequest(...))`, `overrides()`: a tier against the rule, asked for by one person and set by another;
   `landed_overrides` brings them into the next weekly review.
-- `measurement.measurement_rows(events)`: the measurement events, from the same chain.
+- `measurement.measured_as(event)`: which measurement an event is; `landed_decisions` brings the events back as landed
+  records, each once.
 - `verify(anchors)`, `head()`, `rebuild()`: the chain, and the cases made anew from it.
 """
 

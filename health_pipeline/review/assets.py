@@ -7,6 +7,7 @@ from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.publication.releases import current_release
 from health_pipeline.review.desk.desk_settings import DeskSettings
+from health_pipeline.review.landed_decisions import LandedDecisions, land_decisions
 from health_pipeline.review.landed_overrides import land_overrides
 from health_pipeline.review.ledger import Ledger
 from health_pipeline.review.telling import TOLD, tell_high_risks
@@ -38,6 +39,23 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             raise dg.Failure(description=f"Overrides were not landed: {' '.join(result.messages)}", allow_retries=False)
         logger.info("overrides_landed", status=result.status if result else "none")
         return dg.MaterializeResult(metadata={"overrides": result.rows if result else 0})
+
+    @dg.asset(
+        name="decided_cases",
+        group_name=GROUP,
+        partitions_def=weekly,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        owners=OWNERS,
+        kinds={"parquet"},
+        required_resource_keys=STORES,
+        description="One load per week with what was decided since the last one, as the ledger was at the week's "
+        "known_at; nothing where the sensor has landed it by then.",
+    )
+    def decided_cases(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        settings = context.resources.settings
+        company = load_company(settings.policy).model
+        landed = land_decisions(settings, company, weeks_of(context)[-1].known_at(company.cutoff_hours))
+        return dg.MaterializeResult(metadata=_of_landing(landed))
 
     @dg.asset(
         name="review_cases",
@@ -73,4 +91,40 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         logger.info("taken_in", release=taken.release, detected=taken.detected, returned=taken.returned_to_review)
         return dg.MaterializeResult(metadata={**counts, "ledger events": head.count if head else 0})
 
-    return [decided_overrides, review_cases]
+    return [decided_overrides, decided_cases, review_cases]
+
+
+def build_landing_assets() -> list[dg.AssetsDefinition]:
+    """What the sensor has landed between the weekly reviews."""
+
+    @dg.asset(
+        name="picked_up_decisions",
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"parquet"},
+        required_resource_keys=STORES,
+        description="One load per pick-up: the ledger's events on cases since the newest one that is landed.",
+    )
+    def picked_up_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        settings = context.resources.settings
+        landed = land_decisions(settings, load_company(settings.policy).model, context.resources.clock.now())
+        return dg.MaterializeResult(metadata=_of_landing(landed))
+
+    return [picked_up_decisions]
+
+
+def _of_landing(landed: LandedDecisions | None) -> dict[str, str | int]:
+    """What the run's page says of a landing.
+
+    Raises
+    ------
+    dagster.Failure
+        Where the landing refused it.
+    """
+    if landed is None:
+        return {"events": 0, "newest event": 0}
+    load = landed.load
+    if load is not None and load.status not in {"committed", "duplicate"}:
+        raise dg.Failure(description=f"Decisions were not landed: {' '.join(load.messages)}", allow_retries=False)
+    logger.info("decisions_landed", status=load.status if load else "none", last_seq=landed.last_seq)
+    return {"events": load.rows if load else 0, "newest event": landed.last_seq}

@@ -122,6 +122,8 @@ _COLUMNS = (
     "category",
     "side",
     "severity",
+    "severity_status",
+    "suggested_severity",
     "owner_email",
     "value_at_risk",
     "days_to_renewal",
@@ -132,6 +134,10 @@ _COLUMNS = (
 
 def _incoming(row: Mapping[str, Any], pieces: Iterable[Any]) -> IncomingPacket:
     found = list(pieces)
+    row = dict(row)
+    suggested, status = row.pop("suggested_severity"), row.pop("severity_status")
+    # what a person confirmed came from here: taken in as a suggestion it would look like a risk that has risen
+    row["severity"] = suggested if status == "confirmed" else row["severity"]
     assumptions = (part.strip() for part in (row["assumptions"] or "").split(","))
     return IncomingPacket(
         **{

@@ -1,14 +1,8 @@
-"""The measurement events: which event of the ledger is which measurement, and their rows for the mart."""
+"""The measurement events: which event of the ledger is which measurement."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC
-
-import pyarrow as pa
-
-from health_pipeline.contract.mart import mart_tables
-from health_pipeline.review.cases import Case, Event
+from health_pipeline.review.cases import Event
 
 # Every type of measurement there is, and the ledger's events it is read from. A dismissal records its outcome.
 MEASURED_AS: dict[str, str] = {
@@ -36,35 +30,13 @@ MEASURED_AS: dict[str, str] = {
 MEASUREMENT_TYPES: tuple[str, ...] = tuple(dict.fromkeys(MEASURED_AS.values()))
 
 
-def measurement_rows(events: Iterable[Event], cases: Mapping[str, Case]) -> pa.Table:
-    """Measurement events in the mart's columns: ids and types, no words and no person.
+def measured_as(event: Event) -> str | None:
+    """Which measurement an event of the ledger is; None where it is none.
 
-    Parameters
-    ----------
-    events : of the ledger, in order
-    cases : by id; gives the account
-
-    Returns
-    -------
-    pyarrow.Table
-        Rows of `measurement_events`, ordered by event id.
+    It is landed with the event, and the mart's `measurement_events` are the landed events that have one: this is the
+    one place that says which.
     """
-    rows = [
-        {
-            "event_id": event.event_id,
-            "case_id": event.case_id,
-            "account_id": cases[event.case_id].account_id,
-            "packet_id": event.case_id,
-            "event_type": MEASURED_AS[event.type],
-            "occurred_at": event.at.astimezone(UTC).replace(tzinfo=None),
-        }
-        for event in events
-        if event.case_id is not None and _is_measured(event)
-    ]
-    schema = mart_tables()["measurement_events"].arrow_schema
-    return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["event_id"])), schema=schema)
-
-
-def _is_measured(event: Event) -> bool:
     # That an escalation was found not to be needed is a decision, and no escalation.
-    return event.type in MEASURED_AS and not (event.type == "escalated" and event.payload["decision"] != "escalated")
+    if event.case_id is None or (event.type == "escalated" and event.payload["decision"] != "escalated"):
+        return None
+    return MEASURED_AS.get(event.type)

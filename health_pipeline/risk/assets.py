@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, get_args
 
 import dagster as dg
@@ -9,6 +10,14 @@ import pyarrow as pa
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table
+from health_pipeline.mart.account_facts import Decided
+from health_pipeline.mart.decisions import (
+    DECISION_MODELS,
+    read_case_rows,
+    read_decided,
+    read_event_rows,
+    read_measurements,
+)
 from health_pipeline.mart.packet_facts import FACT_MODELS
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.risk_records import MODEL, read_risk_records, risk_query_hash, unresolved_evidence
@@ -29,8 +38,9 @@ from health_pipeline.policy.risk_signals import RiskSignalPolicy, load_risk_sign
 from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.evidence import RecordsBySet
 from health_pipeline.risk.history import EpisodeHistory
-from health_pipeline.risk.metrics import measurement_event_rows, metrics_table
-from health_pipeline.risk.model import Severity
+from health_pipeline.risk.metrics import metrics_table
+from health_pipeline.risk.model import ENDED, Severity
+from health_pipeline.risk.outcomes import WeekDecisions
 from health_pipeline.risk.packet import load_packet_policy
 from health_pipeline.risk.packets_of_week import packets_of_week
 from health_pipeline.risk.patterns import FeaturePaths
@@ -51,7 +61,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         dg.AssetDep("account_features_weekly"),
         dg.AssetDep("account_health_weekly"),
         dg.AssetDep("watermelon_accounts_weekly"),
-        *(dg.AssetDep(["intermediate", name]) for name in (MODEL, *FACT_MODELS)),
+        *(dg.AssetDep(["intermediate", name]) for name in (MODEL, *FACT_MODELS, *DECISION_MODELS)),
     ]
 
     @dg.multi_asset(
@@ -72,12 +82,13 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
         numbers = {}
         published = read_published(settings, "risk_packets").to_pylist()
-        inputs_of_run = _inputs(settings, weeks, signals.model, published)
+        decided = read_decided(settings, weeks)
+        inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
         history = EpisodeHistory(published, weeks[0].monday)
         for reviewed in review_weeks(inputs_of_run, weeks):
             # without a packet to be part of, evidence would be about nothing
             risks = () if withheld else reviewed.risks
-            made = packets_of_week(settings, risks, reviewed.week, packets, history)
+            made = packets_of_week(settings, risks, reviewed.week, packets, history, decided[reviewed.week.monday])
             if made.unverified:
                 logger.error("briefs_not_verified", count=len(made.unverified), packets=list(made.unverified[:5]))
             found["risk_packets"].append(made.rows)
@@ -108,24 +119,34 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         report_preview(context, "risk_packets", newest_week(tables["risk_packets"], "category", _SUMS))
         report_preview(context, "risk_evidence", newest_week(tables["risk_evidence"], "source_table", {}))
 
+    return [review_risks, _measure_review(weekly)]
+
+
+def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    measured = [
+        dg.AssetDep("risk_packets"),
+        dg.AssetDep("account_features_weekly"),
+        *(dg.AssetDep(["intermediate", name]) for name in (*DECISION_MODELS, "int_review_event")),
+    ]
+
     @dg.multi_asset(
         name="measure_review",
-        specs=[mart_spec(name, GROUP, ["risk_packets"], {"python", "duckdb"}) for name in MEASURES],
+        specs=[mart_spec(name, GROUP, measured, {"python", "duckdb"}) for name in MEASURES],
         partitions_def=weekly,
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys=STORES,
     )
     def measure_review(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        """Rate the week's packets by their parts; name the events that packets leave over all weeks."""
+        """Rate the week's packets by their parts, count decisions and outcomes, and list the measurement events."""
         settings = context.resources.settings
         weeks = weeks_of(context)
-        mondays = {week.monday for week in weeks}
         packets = read_mart(settings, "risk_packets", weeks)
-        features = read_mart(settings, "account_features_weekly", weeks).select(["week", "as_of_at", "known_at"])
-        # Decisions come back as landed records; until they do, what they would give is unknown.
-        metrics = metrics_table(packets, features.group_by(features.column_names).aggregate([]).to_pylist())
-        before = [row for row in read_published(settings, "risk_packets").to_pylist() if row["week"] not in mondays]
-        events = measurement_event_rows([*before, *packets.to_pylist()])
+        features = read_mart(settings, "account_features_weekly", weeks)
+        clocks = features.select(["week", "as_of_at", "known_at"])
+        clocks = clocks.group_by(clocks.column_names).aggregate([]).to_pylist()
+        metrics = metrics_table(packets, clocks, _decisions(settings, weeks, features))
+        cutoff_hours = load_company(settings.policy).model.cutoff_hours
+        events = read_measurements(settings, newest_known_week(settings, weeks), cutoff_hours)
         write_slices(settings, "review_metrics_weekly", metrics, weeks=weeks)
         report_slices(context, "review_metrics_weekly", metrics, _metric_numbers(metrics))
         yield dg.MaterializeResult(asset_key="review_metrics_weekly")
@@ -133,14 +154,45 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         report_slices(context, "measurement_events", events)
         yield dg.MaterializeResult(asset_key="measurement_events", metadata={"events": events.num_rows})
 
-    return [review_risks, measure_review]
+    return measure_review
+
+
+def _decisions(settings: Settings, weeks: Sequence[Week], features: pa.Table) -> dict[date, WeekDecisions]:
+    """What people decided, of the weeks that know a ledger."""
+    wanted = ["week", "account_id", "arr", "is_cancellation_scheduled"]
+    of_accounts: dict[date, dict[str, Mapping[str, Any]]] = {}
+    for row in features.select(wanted).to_pylist():
+        of_accounts.setdefault(row["week"], {})[row["account_id"]] = row
+    cases, events = (_by_week(read(settings, weeks)) for read in (read_case_rows, read_event_rows))
+    return {
+        monday: WeekDecisions(cases.get(monday, []), events.get(monday, []), of_accounts.get(monday, {}))
+        for monday, known in read_decided(settings, weeks).items()
+        if known.is_connected
+    }
+
+
+def _by_week(rows: Sequence[Mapping[str, Any]]) -> dict[date, list[Mapping[str, Any]]]:
+    found: dict[date, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["week"], []).append(row)
+    return found
+
+
+def newest_known_week(settings: Settings, weeks: Sequence[Week]) -> Week:
+    """The newest week of the release that the run will make: its own, or a later one that is published."""
+    published = read_published(settings, "risk_packets")["week"].to_pylist()
+    return max(weeks[-1], Week(max(published)) if published else weeks[-1])
 
 
 _SUMS = {"value_at_risk": "value", "supporting_evidence": "for", "contradicting_evidence": "against"}
 
 
 def _inputs(
-    settings: Settings, weeks: Sequence[Week], policy: RiskSignalPolicy, published: Sequence[Mapping[str, Any]]
+    settings: Settings,
+    weeks: Sequence[Week],
+    policy: RiskSignalPolicy,
+    published: Sequence[Mapping[str, Any]],
+    decided: Mapping[date, Decided],
 ) -> RiskInputs:
     features = read_mart(settings, "account_features_weekly", weeks)
     paths = sorted({signal.path_of for signal in policy.signals if signal.path_of})
@@ -158,6 +210,7 @@ def _inputs(
         policy=policy,
         not_applicable_domains=load_company(settings.policy).model.not_applicable_domains,
         query_hash=risk_query_hash(settings),
+        ended={monday: known.ended for monday, known in decided.items()},
         paths=FeaturePaths(pa.concat_tables([before, features.select(columns)]), paths),
     )
 
@@ -180,7 +233,8 @@ def _metric_numbers(metrics: pa.Table) -> dict[str, dict[str, float]]:
 
 def _numbers(packets: pa.Table, reviewed: ReviewedWeek) -> dict[str, float]:
     """Open risks by category and severity, and what did not fire: what the UI plots. Counts only."""
-    rows = packets.select(["side", "category", "severity", "is_quiet"]).to_pylist()
+    rows = packets.select(["side", "category", "severity", "is_quiet", "state"]).to_pylist()
+    rows = [row for row in rows if row["state"] not in ENDED]
     risks = [row for row in rows if row["side"] == "risk"]
     severities = Counter(row["severity"] or "not assessed" for row in risks)
     categories = Counter(row["category"] for row in risks)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, cast
 
-from health_pipeline.risk.model import Side
+from health_pipeline.risk.model import ENDED, Side
 
 ONE_WEEK = timedelta(weeks=1)
-# The week from which on a person's closing of a packet counts, by packet_id: from landed decisions, once there are any.
-Closings = Mapping[str, date]
+# By Monday the packets that a person has closed, dismissed or superseded, and not reopened, as the week knew it.
+Ended = Mapping[date, frozenset[str]]
 
 
 def packet_id(account_id: str, side: str, episode: int) -> str:
@@ -58,7 +58,7 @@ def step(
     key: tuple[str, Side],
     week: date,
     fired: Iterable[str],
-    closings: Closings,
+    ended: frozenset[str],
     openers: Iterable[str] | None = None,
 ) -> Episode | None:
     """One account's risk after a week.
@@ -69,25 +69,26 @@ def step(
     last_episode : number of the account's newest episode of that side; 0 where there never was one
     key : account and side
     fired : signals that fired in the week, with evidence
-    closings : what people closed, and since when that counts
+    ended : packets that people have ended, as the week knew it
     openers : those of the signals that are strong enough to open a risk and to be an occurrence of it; None: all.
         The others are shown beside them, and keep nothing open
 
     Returns
     -------
     Episode or None
-        None where nothing strong enough fired and nothing is open.
+        None where nothing strong enough fired and nothing is open. In the week in which a closing became known the
+        closed one is there once more, so that its packet says what happened.
     """
     signals = sorted(set(fired))
     strong = set(signals) if openers is None else set(openers) & set(signals)
-    if before is not None and closings.get(before.packet_id, date.max) <= week:
-        before = replace(before, is_closed=True)
-    if before is not None and before.is_closed:
-        return _after_closing(before, last_episode, week, signals, strong)
+    if before is not None and before.packet_id in ended:
+        is_news = not before.is_closed
+        return _after_closing(replace(before, is_closed=True), last_episode, week, signals, strong, is_news)
     if before is None:
         return _opened(key, last_episode + 1, week, signals) if strong else None
     return replace(
         before,
+        is_closed=False,
         last_fired_week=week if strong else before.last_fired_week,
         occurrences=before.occurrences + bool(strong),
         firing={signal: before.firing.get(signal, week) for signal in signals},
@@ -96,13 +97,13 @@ def step(
 
 
 def _after_closing(
-    before: Episode, last_episode: int, week: date, signals: list[str], strong: set[str]
+    before: Episode, last_episode: int, week: date, signals: list[str], strong: set[str], is_news: bool
 ) -> Episode | None:
     """What goes on after a closing was decided on already; what is new opens the next episode."""
     if strong - set(before.firing):
         return _opened(before.key, last_episode + 1, week, signals)
     going_on = {signal: before.firing[signal] for signal in signals if signal in before.firing}
-    return replace(before, firing=going_on) if going_on else None
+    return replace(before, firing=going_on) if going_on or is_news else None
 
 
 def _opened(key: tuple[str, Side], episode: int, week: date, signals: list[str]) -> Episode:
@@ -134,7 +135,10 @@ class EpisodesBefore:
     def __init__(self, rows: Iterable[Mapping[str, Any]], first_week: date) -> None:
         self.last_episode: dict[tuple[str, Side], int] = {}
         self.open: dict[tuple[str, Side], Episode] = {}
-        earlier = sorted((row for row in rows if row["week"] < first_week), key=lambda row: row["week"])
+        # in the week of a closing an account may have the closed one and the next one
+        earlier = sorted(
+            (row for row in rows if row["week"] < first_week), key=lambda row: (row["week"], row["episode"])
+        )
         recent: dict[str, dict[str, date]] = {}
         for row in earlier:
             key = (row["account_id"], cast(Side, row["side"]))
@@ -143,7 +147,7 @@ class EpisodesBefore:
             newest.update(dict.fromkeys(_parts(row["signals"]), row["week"]))
             # an account that was no customer for a while comes back to the risk it had; one that was closed is over
             is_of_last_week = row["week"] == first_week - ONE_WEEK
-            if is_of_last_week or row["state"] != "closed":
+            if is_of_last_week or row["state"] not in ENDED:
                 self.open[key] = _episode(row, newest, is_of_last_week)
             else:
                 self.open.pop(key, None)
@@ -160,7 +164,7 @@ def _episode(row: Mapping[str, Any], recent: Mapping[str, date], is_of_last_week
         row["occurrences"],
         dict(zip(_parts(row["signals"]), since, strict=True)) if is_of_last_week else {},
         dict(recent),
-        row["state"] == "closed",
+        row["state"] in ENDED,
     )
 
 

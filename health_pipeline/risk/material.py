@@ -52,10 +52,11 @@ def material_content(packet: Packet, review: RiskReviewPolicy) -> dict[str, Any]
         "causes": sorted([cause.cause_id, cause.status] for cause in packet.causes if cause.status in SETTLED_CAUSES),
         "assumptions": sorted(one.assumption_id for one in packet.assumptions if one.assumption_id != ONLY_OLDER),
         "inherent": [packet.inherent.likelihood, packet.inherent.impact],
-        "severity": packet.severity,
+        # what a person confirmed or whom a person made owner rests on the packet, and not the other way round
+        "severity": packet.suggested_severity,
         "value": _value_band(packet.value_at_risk, steps.value_step),
         "renewal": None if days is None else sum(days > band for band in steps.renewal_bands),
-        "owner": packet.owner_email,
+        "owner": packet.facts.owner_email,
         # without signals the offer is what is left of lately, and shrinks by itself
         "options": sorted(option.playbook_id for option in packet.options) if packet.signals else [],
     }

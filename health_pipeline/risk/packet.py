@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from health_pipeline.contract.content import canonical_hash
-from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.playbooks import PlaybookPolicy, load_playbooks
@@ -35,12 +34,10 @@ from health_pipeline.risk.rating import (
     Rating,
     SignalWords,
     current_rating,
-    has_only_absence,
     inherent_rating,
     pausing,
     rated_categories,
     suggested_severity,
-    supporting,
 )
 
 # A category nobody rates in a week of silence: the packet keeps what it was opened for.
@@ -142,8 +139,10 @@ class Packet:
     category_reason : why the likely category is likelier than the runner-up: the rated categories, likeliest first
     changes : since `facts.week_before`, the week a person last reviewed it, else the week before
     severity_rule : always_critical, matrix, as_last_fired, confirmed by a person; or why there is no severity
-    residual_target, residual_actual : a person's; None until then
+    suggested_severity : the pipeline's, whatever a person confirmed
+    residual_target, residual_actual : a severity, a person's; None until then
     decision, message, outcome : a person's; None until then
+    case : what people decided, as landed and known then
     packet_hash : hash of what a decision rests on; an approval holds for it (see `material_content`)
     """
 
@@ -172,8 +171,8 @@ class Packet:
     assumptions: tuple[Assumption, ...]
     inherent: Rating
     current: Rating
-    residual_target: Rating | None
-    residual_actual: Rating | None
+    residual_target: str | None
+    residual_actual: str | None
     severity: Severity | None
     severity_status: Literal["suggested", "confirmed"]
     severity_rule: str
@@ -190,6 +189,8 @@ class Packet:
     message: str | None = None
     outcome: str | None = None
     packet_hash: str = ""
+    suggested_severity: Severity | None = None
+    case: CaseAsKnown = field(default_factory=CaseAsKnown)
 
 
 def build_packets(
@@ -221,12 +222,13 @@ def build_packets(
 
 def _build(risk: Risk, facts: AccountFacts, policy: PacketPolicy) -> Packet:
     review = policy.review
-    case = facts.cases.get(risk.packet_id, CaseAsKnown())
+    case = facts.decided.of(risk.packet_id)
     rated = rated_categories(risk)
     categories = [entry.category for entry in rated] or [_category_before(risk, facts)]
     missing = missing_of(risk, facts)
     inherent = inherent_rating(risk, facts, review, policy.signals)
-    severity, rule = suggested_severity(risk, inherent, review, pausing(risk, facts))
+    suggested, rule = suggested_severity(risk, inherent, review, pausing(risk, facts))
+    severity = suggested
     if case.severity is not None:
         severity, rule = case.severity, "confirmed"  # type: ignore[assignment]
     value = facts.value if risk.side == "risk" else None
@@ -269,8 +271,8 @@ def _build(risk: Risk, facts: AccountFacts, policy: PacketPolicy) -> Packet:
         assumptions=assumptions,
         inherent=inherent,
         current=current_rating(inherent, risk, facts),
-        residual_target=Rating(*case.residual_target) if case.residual_target else None,
-        residual_actual=Rating(*case.residual_actual) if case.residual_actual else None,
+        residual_target=case.residual_target,
+        residual_actual=case.residual_actual,
         severity=severity,
         severity_status="confirmed" if case.severity is not None else "suggested",
         severity_rule=rule,
@@ -278,11 +280,17 @@ def _build(risk: Risk, facts: AccountFacts, policy: PacketPolicy) -> Packet:
         currency=policy.currency,
         owner_email=owner,
         options=options,
-        escalation=Escalation(step.role, step.channel, risk.as_of_at.date() + timedelta(days=step.respond_within_days)),
+        escalation=Escalation(
+            step.role, step.channel, risk.as_of_at.date() + timedelta(days=step.respond_within_days), case.escalation
+        ),
         stop_rules=stop_rules_of(risk, held, review),
         state=case.state,
         follow_up_date=case.follow_up_date,
         policy_version=policy.policy_version,
+        decision=case.decision,
+        outcome=case.outcome,
+        suggested_severity=suggested,
+        case=case,
     )
     return replace(packet, packet_hash=canonical_hash(material_content(packet, review)))
 
@@ -349,41 +357,3 @@ def changes_of(risk: Risk, facts: AccountFacts) -> tuple[Change, ...]:
         ("owner_email", facts.features_before.get("owner_email"), facts.features.get("owner_email")),
     ]
     return tuple(Change(what, before, now) for what, before, now in pairs if before != now)
-
-
-def mart_row(packet: Packet) -> dict[str, Any]:
-    """The packet's row of risk_packets: ids, metrics and counts; no quote, no person's name, no brief.
-
-    Its place in the exception queue is None: the queue is made of all packets of a week.
-    """
-    pieces = supporting(packet.evidence)
-    own = {
-        "category": packet.category,
-        "signals": joined(signal.signal_id for signal in packet.signals),
-        "patterns": joined(dict.fromkeys(name for signal in packet.signals for name in signal.patterns)),
-        "likelihood": packet.inherent.likelihood,
-        "impact": packet.inherent.impact,
-        "supporting_evidence": len(pieces),
-        "contradicting_evidence": len(packet.evidence) - len(pieces),
-        "has_only_absence": has_only_absence(packet.evidence),
-        "missing_domains": joined(gap.what for gap in packet.missing),
-        "days_to_renewal": packet.facts.features.get("days_to_renewal"),
-        "escalation_role": packet.escalation.role,
-        "respond_by": packet.escalation.respond_by,
-        "signals_since": joined(signal.first_fired_week.isoformat() for signal in packet.signals),
-        "assumptions": joined(assumption.assumption_id for assumption in packet.assumptions),
-        "stop_rules": joined(rule.rule_id for rule in packet.stop_rules),
-        "mitigation_options": joined(option.playbook_id for option in packet.options),
-    }
-    names = mart_tables()["risk_packets"].arrow_schema.names
-    return {name: own[name] if name in own else getattr(packet, name, None) for name in names}
-
-
-def joined(parts: Iterable[str]) -> str | None:
-    """Ids separated by commas; None where there is none."""
-    return ",".join(parts) or None
-
-
-def packet_rows(packets: Iterable[Packet]) -> list[dict[str, Any]]:
-    """Rows of risk_packets, in the order of the packets."""
-    return [mart_row(packet) for packet in packets]

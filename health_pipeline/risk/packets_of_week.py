@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.mart.account_facts import RecordKey
+from health_pipeline.mart.account_facts import Decided, RecordKey
 from health_pipeline.mart.packet_facts import read_account_facts
 from health_pipeline.mart.quoted_texts import read_quoted_texts
 from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.model import Evidence, Risk
-from health_pipeline.risk.packet import PacketPolicy, build_packets, mart_row
+from health_pipeline.risk.packet import PacketPolicy, build_packets
+from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.restricted import store_packets
 from health_pipeline.settings import Settings
 
@@ -34,7 +35,12 @@ class WeekPackets:
 
 
 def packets_of_week(
-    settings: Settings, risks: Sequence[Risk], week: Week, policy: PacketPolicy, history: EpisodeHistory
+    settings: Settings,
+    risks: Sequence[Risk],
+    week: Week,
+    policy: PacketPolicy,
+    history: EpisodeHistory,
+    decided: Decided,
 ) -> WeekPackets:
     """Build and store the packets of a week, and take them into the history of the weeks after.
 
@@ -44,6 +50,7 @@ def packets_of_week(
     risks : of that week
     policy : the documents; where it is not ready there are no packets
     history : earlier packets
+    decided : what people decided, as the week knew it
     """
     schema = mart_tables()["risk_packets"].arrow_schema
     if not risks:
@@ -51,7 +58,10 @@ def packets_of_week(
     facts = read_account_facts(settings, ((risk.account_id, week) for risk in risks), policy.review.sentiment_weeks)
     quoted = [(record_of(one), one.text_field) for risk in risks for one in risk.evidence if one.text_field]
     texts = read_quoted_texts(settings, quoted)
-    known = {place: replace(one, episodes=history.of(one.account_id), texts=texts) for place, one in facts.items()}
+    known = {
+        place: replace(one, episodes=history.of(one.account_id), texts=texts, decided=decided)
+        for place, one in facts.items()
+    }
     packets = build_packets(risks, known, policy)
     stored = store_packets(settings, packets)
     rows, unverified = [], []

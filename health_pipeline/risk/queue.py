@@ -17,6 +17,7 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.exception_queue import RANDOM_AUDIT, ExceptionQueuePolicy
 from health_pipeline.policy.wording import WATERMELON_WORDS, counted, readable
+from health_pipeline.risk.model import ENDED
 
 WATERMELON = "watermelon"
 # Not assessed is neither the worst nor the best: between medium and low.
@@ -63,7 +64,7 @@ def queue_of_week(
 
     Parameters
     ----------
-    packets : rows of risk_packets of the week; closed ones have no place, and quiet ones have left it
+    packets : rows of risk_packets of the week; those a person ended have no place, and quiet ones have left it
     watermelons : accounts that are healthy by score and weak inside, with the reasons
     accounts : every live account of the week, with its owner
     week : the Monday
@@ -74,7 +75,7 @@ def queue_of_week(
     list of Entry
         The same inputs in any order give the same queue.
     """
-    open_packets = [row for row in packets if row["state"] != "closed" and not row["is_quiet"]]
+    open_packets = [row for row in packets if row["state"] not in ENDED and not row["is_quiet"]]
     at_risk = {row["account_id"] for row in open_packets if row["side"] == "risk"}
     values = [row["value_at_risk"] for row in open_packets if row["value_at_risk"] is not None]
     typical = median(values) if values else 0

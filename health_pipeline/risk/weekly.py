@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,7 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.policy.features import feature
 from health_pipeline.policy.risk_signals import CounterEvidence, RiskSignal, RiskSignalPolicy
 from health_pipeline.risk.benign import BenignChecks, fitting
-from health_pipeline.risk.episodes import Closings, Episode, EpisodesBefore, is_quiet, recent_signals, step
+from health_pipeline.risk.episodes import Ended, Episode, EpisodesBefore, is_quiet, recent_signals, step
 from health_pipeline.risk.evidence import RecordsBySet, Showing, pieces
 from health_pipeline.risk.model import BenignCheck, Evidence, FiredSignal, Pattern, Reading, Risk, Severity, Side
 from health_pipeline.risk.opening import openers
@@ -40,7 +40,7 @@ class RiskInputs:
     before : risks as the published weeks before left them
     policy, not_applicable_domains : what fires, and what the company does not have
     query_hash : of the compiled model behind `records_of`
-    closings : what people closed
+    ended : packets that people have ended, by the week that knows it
     paths : values of the features of `path_of`, of the weeks before too; None: no path is known
     """
 
@@ -50,7 +50,7 @@ class RiskInputs:
     policy: RiskSignalPolicy
     not_applicable_domains: tuple[str, ...] = ()
     query_hash: str = ""
-    closings: Closings = field(default_factory=dict)
+    ended: Ended = field(default_factory=dict)
     paths: FeaturePaths | None = None
 
 
@@ -114,6 +114,7 @@ class _WeekReview:
     ) -> None:
         self.inputs, self.policy, self.week = inputs, inputs.policy, week
         self.episodes, self.last_episode = episodes, last_episode
+        self.ended = inputs.ended.get(week.monday, frozenset())
         of_week = pc.equal(inputs.features["week"], pa.scalar(week.monday, pa.date32()))
         table = inputs.features.filter(of_week).sort_by("account_id")
         self.rows = FeatureRows(table)
@@ -169,7 +170,10 @@ class _WeekReview:
             names = [one.signal.id for one in own]
             newest = self.last_episode.get(key, 0)
             strong = openers([(one.signal, bool(fitting(one.benign))) for one in own], self.policy)
-            after = step(before, newest, key, self.week.monday, names, self.inputs.closings, strong)
+            after = step(before, newest, key, self.week.monday, names, self.ended, strong)
+            if before is not None and after is not None and after.episode != before.episode and not before.is_closed:
+                # closed while something new fires: its packet says once more what happened, beside the next one
+                yield self._risk(row, replace(before, is_closed=True, firing={}), [], [], (), records)
             if after is None:
                 self.episodes.pop(key, None)
                 continue
@@ -177,6 +181,8 @@ class _WeekReview:
             self.last_episode[key] = after.episode
             known_by = before.recent if before is not None and before.episode == after.episode else {}
             levels = [self.levels[name] for name in known_by if name in self.levels]
+            # of a risk that was closed only what goes on is shown
+            own = [one for one in own if one.signal.id in after.firing]
             yield self._risk(row, after, own, [one for one in unshown if one.side == side], levels, records)
 
     def _risk(

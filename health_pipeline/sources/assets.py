@@ -18,8 +18,8 @@ GROUP = "01_sources"
 logger = get_logger("sources")
 
 
-# What the review hands over by itself; its asset lands it before the rest of the week is pulled.
-HANDED_OVER = {"review": ["decided_overrides"]}
+# What the review hands over by itself; its assets land it before the rest of the week is pulled.
+HANDED_OVER = {"review": ["decided_overrides", "decided_cases"]}
 
 
 def _spec(kind: str) -> dg.AssetSpec:

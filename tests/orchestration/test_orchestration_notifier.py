@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
+from health_pipeline.orchestration.jobs import DECISIONS_JOB, build_job
 from health_pipeline.orchestration.resources import Notifier
 from health_pipeline.orchestration.sensors import build_sensors, failed_checks
 
@@ -75,7 +76,7 @@ def run(asset: dg.AssetsDefinition, instance: dg.DagsterInstance):
 
 
 def sensor(name: str) -> dg.SensorDefinition:
-    return next(entry for entry in build_sensors() if entry.name == name)
+    return next(entry for entry in build_sensors(build_job(DECISIONS_JOB, "", [])) if entry.name == name)
 
 
 def test_a_failed_run_is_told_with_its_reason(caplog):

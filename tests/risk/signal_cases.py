@@ -11,7 +11,7 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.risk_signals import Comparison, CounterEvidence, RiskSignal, RiskSignalPolicy
-from health_pipeline.risk.episodes import Closings, EpisodesBefore
+from health_pipeline.risk.episodes import Ended, EpisodesBefore
 from health_pipeline.risk.evidence import LandedRecord
 from health_pipeline.risk.weekly import ReviewedWeek, RiskInputs, review_weeks
 
@@ -107,7 +107,7 @@ def review(
     records: Mapping[str, Sequence[LandedRecord]],
     weeks: Sequence[date] = (MONDAY,),
     before: EpisodesBefore | None = None,
-    closings: Closings | None = None,
+    ended: Ended | None = None,
     not_applicable: tuple[str, ...] = (),
 ) -> list[ReviewedWeek]:
     """Review weeks on hand-made features; the records are there in every week."""
@@ -126,6 +126,6 @@ def review(
         policy=rules,
         not_applicable_domains=not_applicable,
         query_hash="query",
-        closings=closings or {},
+        ended=ended or {},
     )
     return list(review_weeks(inputs, [Week(week) for week in weeks]))

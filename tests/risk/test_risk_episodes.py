@@ -25,13 +25,15 @@ def fold(
     closings: Mapping[str, date] | None = None,
     before: EpisodesBefore | None = None,
     first: int = 0,
+    reopened: Mapping[int, frozenset[str]] | None = None,
 ) -> list[Episode | None]:
     """The account's risk after each week, from the signals that fired in it."""
     state = before.open.get(KEY) if before else None
     newest = before.last_episode.get(KEY, 0) if before else 0
     found: list[Episode | None] = []
     for number, signals in enumerate(weeks, start=first):
-        state = step(state, newest, KEY, monday(number), signals, closings or {})
+        ended = frozenset(name for name, since in (closings or {}).items() if since <= monday(number))
+        state = step(state, newest, KEY, monday(number), signals, ended - (reopened or {}).get(number, frozenset()))
         newest = max(newest, state.episode if state else 0)
         found.append(state)
     return found
@@ -89,7 +91,18 @@ def test_another_signal_after_the_closing_opens_the_next_episode_at_once():
 
 def test_a_risk_closed_while_quiet_is_over():
     closed = {packet_id("acc", "risk", 1): monday(2)}
-    assert fold([["a"], [], [], []], closed)[2:] == [None, None]
+    of_closing, after = fold([["a"], [], [], []], closed)[2:]
+    # once more, so that its packet says what happened
+    assert of_closing is not None and of_closing.is_closed and not of_closing.firing
+    assert after is None
+
+
+def test_a_risk_that_was_reopened_goes_on_where_it_was():
+    closed = {packet_id("acc", "risk", 1): monday(1)}
+    again = {2: frozenset(closed), 3: frozenset(closed)}
+    episodes = fold([["a"], ["a"], ["a"], []], closed, reopened=again)
+    assert [one.is_closed for one in episodes if one] == [False, True, False, False]
+    assert [(one.episode, one.occurrences) for one in episodes if one] == [(1, 1), (1, 1), (1, 2), (1, 2)]
 
 
 def test_recent_signals_are_those_within_the_days():
@@ -120,14 +133,21 @@ WEEKS = st.lists(st.lists(st.sampled_from("abc"), max_size=3, unique=True), min_
 CLOSINGS = st.dictionaries(st.integers(1, 4), st.integers(0, 9), max_size=3)
 
 
-@given(WEEKS, CLOSINGS, st.integers(0, 9))
-def test_a_run_per_week_from_published_rows_gives_the_same(weeks, closings, cut):
+REOPENED = st.dictionaries(st.integers(0, 9), st.sets(st.integers(1, 4)), max_size=4)
+
+
+@given(WEEKS, CLOSINGS, REOPENED, st.integers(0, 9))
+def test_a_run_per_week_from_published_rows_gives_the_same(weeks, closings, reopened, cut):
     closed = {packet_id("acc", "risk", episode): monday(number) for episode, number in closings.items()}
-    whole = fold(weeks, closed)
+    open_again = {
+        number: frozenset(packet_id("acc", "risk", episode) for episode in episodes)
+        for number, episodes in reopened.items()
+    }
+    whole = fold(weeks, closed, reopened=open_again)
     published = [row(one, monday(number)) for number, one in enumerate(whole) if one]
     # rows of the run's own weeks are there in a restatement, and count for nothing
     before = EpisodesBefore(published, monday(cut))
-    again = fold(weeks[cut:], closed, before, first=cut)
+    again = fold(weeks[cut:], closed, before, first=cut, reopened=open_again)
     shown = [(one and row(one, monday(number))) for number, one in enumerate(whole)]
     assert [(one and row(one, monday(number))) for number, one in enumerate(again, start=cut)] == shown[cut:]
 

@@ -1,4 +1,4 @@
-"""The decision packet rate and its parts, by hand; the events of packets, named as the ledger's intake names them."""
+"""The decision packet rate and its parts, by hand."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.review.intake import IncomingPacket, drafts_of
-from health_pipeline.risk.metrics import PARTS, RATE, measurement_event_rows, metrics_table
+from health_pipeline.risk.metrics import PARTS, RATE, metrics_table
+from health_pipeline.risk.outcomes import WeekDecisions
 
 MONDAY = date(2026, 11, 9)
+NOBODY = WeekDecisions()
 
 
 def clock(week: date) -> dict[str, Any]:
@@ -40,9 +41,9 @@ def packet(name: str, week: date = MONDAY, **given: Any) -> dict[str, Any]:
     }
 
 
-def metrics(*packets: dict[str, Any], has_decisions: bool = True) -> dict[str, tuple[Any, Any, Any]]:
+def metrics(*packets: dict[str, Any], decided: WeekDecisions | None = NOBODY) -> dict[str, tuple[Any, Any, Any]]:
     table = pa.Table.from_pylist(list(packets), schema=mart_tables()["risk_packets"].arrow_schema)
-    found = metrics_table(table, [clock(MONDAY)], has_decisions)
+    found = metrics_table(table, [clock(MONDAY)], {MONDAY: decided} if decided else None)
     return {row["metric"]: (row["value"], row["numerator"], row["denominator"]) for row in found.to_pylist()}
 
 
@@ -71,7 +72,7 @@ def test_one_part_lacking_in_one_of_two_halves_its_share_and_the_rate_and_no_oth
 
 
 def test_what_only_people_give_is_unknown_until_decisions_come_back():
-    found = metrics(packet("a"), has_decisions=False)
+    found = metrics(packet("a"), decided=None)
     assert found["packets_with_owner"] == (1.0, 1, 1)
     for unknown in (RATE, "packets_with_review_decision", "packets_with_follow_up_date", f"high_risk_{RATE}"):
         assert found[unknown] == (None, None, 1)
@@ -93,40 +94,3 @@ def test_high_risks_are_counted_apart_and_what_has_ended_or_is_growth_is_no_open
 def test_a_share_of_nothing_is_unknown():
     assert metrics()[RATE] == (None, 0, 0)
     assert metrics()["open_risks"] == (0.0, 0, None)
-
-
-def test_a_risk_is_detected_once_and_built_each_time_its_content_changes():
-    weeks = [MONDAY + timedelta(weeks=number) for number in range(5)]
-    hashes = ["h1", "h1", None, "h1", "h2"]
-    rows = [packet("a", week, packet_hash=found) for week, found in zip(weeks, hashes, strict=True)]
-    events = measurement_event_rows(reversed(rows)).to_pylist()
-    assert sorted((row["event_type"], row["occurred_at"]) for row in events) == [
-        ("packet_built", datetime(2026, 11, 16)),
-        ("packet_built", datetime(2026, 12, 14)),
-        ("risk_detected", datetime(2026, 11, 16)),
-    ]
-    assert len({row["event_id"] for row in events}) == 3
-    assert measurement_event_rows(rows).equals(measurement_event_rows(reversed(rows)))
-
-
-def test_the_ledger_names_the_same_events_and_the_same_case():
-    row = packet("a")
-    incoming = IncomingPacket(
-        packet_id="a",
-        packet_hash="h1",
-        account_id="account-a",
-        week=MONDAY,
-        as_of_at=row["as_of_at"],
-        category="support",
-        side="risk",
-        severity="high",
-        owner_email="ana@example.com",
-        value_at_risk=None,
-        days_to_renewal=None,
-        is_quiet=False,
-    )
-    drafts = drafts_of(None, incoming, "r1", datetime(2026, 11, 16, 7))
-    events = measurement_event_rows([row]).to_pylist()
-    assert sorted((event["event_type"], event["case_id"]) for event in events) == sorted(
-        (draft.type, draft.case_id) for draft in drafts
-    )

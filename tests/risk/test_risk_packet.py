@@ -21,9 +21,10 @@ from packet_examples import (
 )
 
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown, EarlierEpisode
+from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown, Decided, EarlierEpisode
 from health_pipeline.risk.model import BenignCheck, Risk
-from health_pipeline.risk.packet import Packet, build_packets, mart_row
+from health_pipeline.risk.packet import Packet, build_packets
+from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.rating import Rating
 
 
@@ -135,12 +136,11 @@ def test_inherent_current_and_residual_are_kept_apart() -> None:
     one = risk(
         signal("logins_fell", "u1", benign=benign), signal("meetings_missed", "m1"), evidence=(use_fell(), stays_away())
     )
-    case = CaseAsKnown(state="in_progress", residual_target=(1, 3), follow_up_date=date(2026, 12, 1))
-    packet = built(one, replace(facts(), register=(mitigated,), cases={"pkt_1": case}))
+    case = CaseAsKnown(state="in_progress", residual_target="low", follow_up_date=date(2026, 12, 1))
+    packet = built(one, replace(facts(), register=(mitigated,), decided=Decided(True, {"pkt_1": case})))
     assert packet.inherent.likelihood == 4
     assert packet.current.likelihood == 2
-    assert packet.residual_target is not None
-    assert (packet.residual_target.likelihood, packet.residual_actual) == (1, None)
+    assert (packet.residual_target, packet.residual_actual) == ("low", None)
     assert packet.severity == "critical"
     assert "no_follow_up_date" not in [rule.rule_id for rule in packet.stop_rules]
 

@@ -1,0 +1,1 @@
+{{ staged('review_event', source('landing', 'review_event'), source('landing', 'source_load')) }}
