@@ -23,10 +23,9 @@ WORDS = "their words"
 
 def landed(settings: Settings) -> list[dict[str, Any]]:
     """Every landed event in the order of its number, over all loads."""
+    files = f"{settings.landing}/review/review_ledger/*/review_event*.parquet"
     with duckdb.connect() as connection:
-        found = connection.execute(
-            f"select * from read_parquet('{settings.landing}/review/review_ledger/*/review_event*.parquet') order by seq"
-        ).to_arrow_table()
+        found = connection.execute(f"select * from read_parquet('{files}') order by seq").to_arrow_table()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
 
@@ -65,21 +64,10 @@ def test_each_event_is_landed_once_with_the_case_after_it(ledger: Ledger, settin
     by_type = {row["event_type"]: row for row in rows}
     assert by_type["risk_detected"]["state"] == "detected"
     assert by_type["risk_detected"]["is_by_person"] is False
-    assert (
-        by_type["severity_confirmed"]["suggested_severity"],
-        by_type["severity_confirmed"]["confirmed_severity"],
-    ) == (
-        "medium",
-        "high",
-    )
-    assert (by_type["approved"]["decision"], by_type["approved"]["approved_at"]) == (
-        "mitigate",
-        datetime(2026, 11, 19, 9),
-    )
-    assert (by_type["response_recorded"]["response"], by_type["response_recorded"]["state"]) == (
-        "positive",
-        "in_progress",
-    )
+    confirmed, approved, answered = (by_type[n] for n in ("severity_confirmed", "approved", "response_recorded"))
+    assert (confirmed["suggested_severity"], confirmed["confirmed_severity"]) == ("medium", "high")
+    assert (approved["decision"], approved["approved_at"]) == ("mitigate", datetime(2026, 11, 19, 9))
+    assert (answered["response"], answered["state"]) == ("positive", "in_progress")
     closed = rows[-1]
     assert {name: closed[name] for name in ("event_type", "state", "outcome", "residual_actual", "actor")} == {
         "event_type": "closed",
@@ -99,7 +87,8 @@ def test_nothing_new_leaves_no_load(ledger: Ledger, settings: Settings) -> None:
     land(settings, at(ledger))
     again = land(settings, at(ledger, hours=1))
     assert again.load is None
-    assert again.last_seq == ledger.events()[-1].seq
+    # the newest event on a case: that a release was taken in is of none
+    assert again.last_seq == [event for event in ledger.events() if event.case_id][-1].seq
     assert len(Landing(settings.landing, settings.quarantine).loads()) == 1
 
 
@@ -152,9 +141,7 @@ def test_the_sensor_asks_once_for_each_new_sequence(ledger: Ledger, settings: Se
     assert first.cursor == str(seq)
     nothing = picked_up(first.cursor, settings.ledger_url)
     assert not nothing.run_requests
-    assert str(
-        nothing.skip_reason
-    ) == f"Skip reason: Nothing was decided since event {seq}." or "Nothing was decided" in str(nothing.skip_reason)
+    assert f"Nothing was decided since event {seq}" in str(nothing.skip_reason)
     does(ledger, "start_review")
     assert [request.run_key for request in picked_up(first.cursor, settings.ledger_url).run_requests or ()] == [
         f"decisions-{seq + 1}"
