@@ -8,6 +8,7 @@
     'risk_history': ref('int_risk_history'),
     'treatment': ref('int_treatment'),
     'usage_daily': ref('int_usage_daily'),
+    'review_event': ref('int_review_event'),
     'text_reading': ref('int_text_reading'),
     'text_phrase': ref('int_text_phrase'),
 } %}

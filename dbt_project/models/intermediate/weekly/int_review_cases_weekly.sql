@@ -34,7 +34,7 @@ histories as (
         min(case when event_type in ('approved', 'rejected', 'dismissed') then occurred_at end) as first_decided_at,
         max(case when event_type in ('closed', 'dismissed', 'superseded') then occurred_at end) as last_ended_at,
         max(case when event_type = 'reopened' then occurred_at end) as last_reopened_at,
-        max(case when is_by_person then occurred_at end) as last_person_at,
+        max(case when event_type = 'approved' then seq end) as approved_seq,
         {{ any_true("measured_as = 'action_taken'") }} as has_action,
         {{ count_where("measured_as = 'action_taken'") }} as actions_taken,
         {{ count_where("measured_as = 'response_recorded'") }} as responses_recorded,
@@ -61,7 +61,7 @@ select
         when
             newest.confirmed_severity is not null
             or newest.confirmed_causes is not null
-            or newest.approved_at is not null then 'confirmed'
+            or approvals.seq is not null then 'confirmed'
         else 'unconfirmed'
     end as risk_status,
     newest.suggested_severity,
@@ -69,11 +69,12 @@ select
     newest.confirmed_causes,
     newest.settled_assumptions,
     newest.escalation,
-    newest.decision,
-    newest.approved_at,
+    -- what ended keeps what was approved of it
+    coalesce(newest.decision, approvals.decision) as decision,
+    coalesce(newest.approved_at, approvals.approved_at) as approved_at,
     newest.assigned_owner_email,
     newest.follow_up_date,
-    newest.residual_target,
+    coalesce(newest.residual_target, approvals.residual_target) as residual_target,
     newest.residual_actual,
     newest.outcome,
     newest.dismissal_reason,
@@ -81,7 +82,6 @@ select
     histories.first_decided_at,
     case when newest.state in ('closed', 'dismissed', 'superseded') then histories.last_ended_at end as ended_at,
     histories.last_reopened_at,
-    histories.last_person_at,
     histories.has_action,
     histories.actions_taken,
     histories.responses_recorded,
@@ -93,4 +93,11 @@ inner join histories
         and newest.source_system = histories.source_system
         and newest.source_instance = histories.source_instance
         and newest.case_id = histories.case_id
+left join known_events as approvals
+    on
+        newest.week = approvals.week
+        and newest.source_system = approvals.source_system
+        and newest.source_instance = approvals.source_instance
+        and newest.case_id = approvals.case_id
+        and histories.approved_seq = approvals.seq
 where newest.age_rank = 1
