@@ -136,6 +136,7 @@ class EarlierEpisode:
     last_week: date
     likelihood: int | None = None
     impact: int | None = None
+    suggested_severity: str | None = None
 
 
 @dataclass(frozen=True)

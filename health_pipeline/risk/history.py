@@ -42,6 +42,8 @@ class EpisodeHistory:
                     last_week=row["week"],
                     likelihood=row["likelihood"],
                     impact=row["impact"],
+                    # a person's word on the severity is no rating of the week after
+                    suggested_severity=row["severity" if row["severity_status"] == "suggested" else "suggested_severity"],
                 )
 
     def of(self, account_id: str) -> tuple[EarlierEpisode, ...]:

@@ -98,7 +98,7 @@ def pausing(risk: Risk, facts: AccountFacts) -> EarlierEpisode | None:
     if risk.signals or risk.is_quiet:
         return None
     own = (one for one in facts.episodes if one.packet_id == risk.packet_id)
-    return next((one for one in own if one.severity is not None), None)
+    return next((one for one in own if one.suggested_severity is not None), None)
 
 
 def inherent_rating(
@@ -162,7 +162,7 @@ def suggested_severity(
     if any(signal.contribution == "critical" for signal in risk.signals):
         return "critical", "always_critical"
     if before is not None:
-        return cast(Severity, before.severity), "as_last_fired"
+        return cast(Severity, before.suggested_severity), "as_last_fired"
     if severity := policy.severity(inherent.likelihood, inherent.impact):
         return severity, "matrix"
     if not risk.signals:

@@ -91,7 +91,7 @@ def test_unknown_is_rated_neither_worst_nor_best() -> None:
 
 def test_a_pause_keeps_the_rating_and_quiet_ends_it() -> None:
     own = EarlierEpisode(
-        "pkt_1", "risk", 1, "support", "high", "detected", date(2026, 10, 5), date(2026, 11, 2), likelihood=4, impact=3
+        "pkt_1", "risk", 1, "support", "high", "detected", date(2026, 10, 5), date(2026, 11, 2), 4, 3, "high"
     )
     known = replace(facts(), episodes=(own,))
     paused = built(risk(), known)
@@ -99,7 +99,7 @@ def test_a_pause_keeps_the_rating_and_quiet_ends_it() -> None:
     assert paused.escalation.role == policy().review.escalation["high"].role
     quiet = built(risk(is_quiet=True), known)
     assert (quiet.inherent.likelihood, quiet.severity, quiet.severity_rule) == (0, None, "nothing_fired")
-    unrated = built(risk(), replace(facts(), episodes=(replace(own, severity=None),)))
+    unrated = built(risk(), replace(facts(), episodes=(replace(own, suggested_severity=None),)))
     assert (unrated.severity, unrated.severity_rule) == (None, "nothing_fired")
     other = built(risk(), replace(facts(), episodes=(replace(own, packet_id="pkt_0"),)))
     assert other.severity is None
