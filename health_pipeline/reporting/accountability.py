@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.quality.suites import load_checks
 from health_pipeline.reporting.tables import Cell, Table
-from health_pipeline.risk.metrics import PACKET_EVENTS, metric_rows
+from health_pipeline.review.measurement import MEASUREMENT_TYPES
+from health_pipeline.risk.metrics import metric_rows
+from health_pipeline.risk.outcomes import WeekDecisions
 from health_pipeline.settings import REPOSITORY
 
 # Tables whose rows say nothing by being there: what in them is the evidence is named.
@@ -135,7 +138,7 @@ def accountability(rows: Mapping[str, int] | None) -> list[Evidenced]:
 
 def _held(artefact: Artefact, rows: Mapping[str, int] | None) -> tuple[list[str], list[str]]:
     """What the table holds of what is asked for, in a sentence, and what it has no value of."""
-    counts = given_without_decisions() if rows is None else rows
+    counts = given_by_review() if rows is None else rows
     known = [name for name in artefact.holding if counts.get(f"{artefact.table}.{name}", 0)]
     empty = [f"{artefact.table}: {name}" for name in artefact.holding if name not in known]
     if not known:
@@ -145,11 +148,14 @@ def _held(artefact: Artefact, rows: Mapping[str, int] | None) -> tuple[list[str]
 
 
 @cache
-def given_without_decisions() -> Mapping[str, int]:
-    """The metrics and events that the review gives before any decision of a person has come back, each counted once."""
-    metrics = [row["metric"] for row in metric_rows([], {}, has_decisions=False) if row["numerator"] is not None]
-    names = {"review_metrics_weekly": metrics, "measurement_events": PACKET_EVENTS}
+def given_by_review() -> Mapping[str, int]:
+    """The metrics and events that the review gives once a ledger is connected, each counted once."""
+    metrics = [row["metric"] for row in metric_rows([], _NO_WEEK, WeekDecisions()) if row["numerator"] is not None]
+    names = {"review_metrics_weekly": metrics, "measurement_events": MEASUREMENT_TYPES}
     return {f"{table}.{name}": 1 for table, given in names.items() for name in given}
+
+
+_NO_WEEK = {"as_of_at": datetime(2000, 1, 3, tzinfo=UTC)}
 
 
 def _looked_up(

@@ -43,7 +43,9 @@ class EpisodeHistory:
                     likelihood=row["likelihood"],
                     impact=row["impact"],
                     # a person's word on the severity is no rating of the week after
-                    suggested_severity=row["severity" if row["severity_status"] == "suggested" else "suggested_severity"],
+                    suggested_severity=row[
+                        "severity" if row["severity_status"] == "suggested" else "suggested_severity"
+                    ],
                 )
 
     def of(self, account_id: str) -> tuple[EarlierEpisode, ...]:

@@ -32,8 +32,6 @@ DECIDED_PARTS: dict[str, Callable[[Packet], bool]] = {
     "follow_up_date": lambda row: row["follow_up_date"] is not None,
 }
 PARTS = (*BUILT_PARTS, *DECIDED_PARTS)
-# The events that packets leave; all others are people's, and are in the ledger alone.
-PACKET_EVENTS = ("risk_detected", "packet_built")
 
 
 def metric_rows(
