@@ -23,7 +23,7 @@ from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.kept import JudgingPolicy, KeptPolicies, KeptPolicyError, NotKept
 from health_pipeline.scoring import CODE_VERSION
 from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, policy_version, score_weeks
-from health_pipeline.segmentation.assignment import segments_in_force
+from health_pipeline.segmentation.assignment import segments_in_force, with_other_solutions
 from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
 
 GROUP = "04_score"
@@ -67,7 +67,13 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         kept = KeptPolicies(settings.kept_policies)
         kept.keep(policy_version(policy, company), (policy, company), settings.policy)
         health_before = read_published(settings, "account_health_weekly", weeks=before)
-        segments = segments_in_force(models, read_published(settings, "segment_assignments_quarterly"), rows, weeks)
+        assignments = with_other_solutions(
+            models,
+            read_published(settings, "segment_assignments_quarterly"),
+            weeks,
+            lambda week: read_published(settings, "account_features_weekly", weeks=[week]),
+        )
+        segments = segments_in_force(models, assignments, rows, weeks)
         scored = score_weeks(
             rows,
             segments,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import cast
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.segmentation.model import UNSEGMENTED, SegmentModel
 
 COLUMNS = ["account_id", "week", "segment", "segment_model_id"]
@@ -25,7 +27,7 @@ def segments_in_force(
     Parameters
     ----------
     models : segment_models with `effective_from`, as `registry.models_with_adoptions` gives them
-    assignments : segment_assignments_quarterly
+    assignments : segment_assignments_quarterly, as `with_other_solutions` completes it
     features : account_features_weekly of at least these weeks
     weeks : the weeks wanted
 
@@ -40,6 +42,40 @@ def segments_in_force(
         model = model_in_force(models, week)
         parts.append(_week(model, assignments, rows, week))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def with_other_solutions(
+    models: pa.Table, assignments: pa.Table, weeks: Sequence[Week], features_of: Callable[[Week], pa.Table]
+) -> pa.Table:
+    """The assignments with those of models in force that the review did not recommend, and so did not assign by.
+
+    A person may adopt another of the solutions shown. Its accounts are put into its segments once, by the features its
+    quarter was reviewed on: assigned anew each week they would move while nobody refitted anything.
+
+    Parameters
+    ----------
+    models, assignments, weeks : as in `segments_in_force`
+    features_of : reads account_features_weekly of a published week
+
+    Returns
+    -------
+    Table
+        With the columns account_id, segment and segment_model_id.
+    """
+    columns = ["account_id", "segment", "segment_model_id"]
+    found = [assignments.select(columns)]
+    there = set(assignments["segment_model_id"].to_pylist())
+    in_force = [model for week in weeks if (model := model_in_force(models, week)) is not None]
+    for model in {str(one["segment_model_id"]): one for one in in_force}.values():
+        if model["segment_model_id"] in there:
+            continue
+        rows = features_of(Quarter(cast(date, model["quarter"])).last_week).to_pandas()
+        assigned = rows[["account_id"]].assign(
+            segment=SegmentModel.from_json(str(model["parameters"])).assign(rows)["segment"],
+            segment_model_id=model["segment_model_id"],
+        )
+        found.append(pa.Table.from_pandas(assigned, schema=found[0].schema, preserve_index=False))
+    return pa.concat_tables(found)
 
 
 def model_in_force(models: pa.Table, week: Week) -> dict[str, object] | None:

@@ -12,7 +12,7 @@ import pytest
 
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import empty_table
-from health_pipeline.segmentation.assignment import model_in_force, segments_in_force
+from health_pipeline.segmentation.assignment import model_in_force, segments_in_force, with_other_solutions
 from health_pipeline.segmentation.naming import segment_names
 from health_pipeline.segmentation.quarterly import QuarterlyReview, review_quarter
 from health_pipeline.segmentation.registry import (
@@ -173,6 +173,39 @@ def test_segments_in_force(
         names[3]: assigned[names[3]],
         "unknown": "unsegmented",
     }
+
+
+def test_another_solution_that_a_person_adopts_is_frozen_too(
+    ledger: str, review: QuarterlyReview, accounts: Callable[..., pa.Table], quarter: Quarter
+) -> None:
+    """The review assigns by the model it recommends: with another one accounts must not hop from week to week."""
+    other = review.model.set_column(
+        review.model.schema.get_field_index("segment_model_id"), "segment_model_id", pa.array(["segments-other"])
+    )
+    adopt(ledger, "segments-other", quarter.first_day, MONDAY, "a@example.com", "easier to sell", AT)
+    registry = models_with_adoptions(pa.concat_tables([review.model, other]), adoptions(ledger))
+    asked: list[Week] = []
+
+    def features_of(week: Week) -> pa.Table:
+        asked.append(week)
+        return accounts()
+
+    weeks = [Week(MONDAY), Week(date(2026, 10, 19))]
+    assignments = with_other_solutions(registry, review.assignments, weeks, features_of)
+    assert asked == [quarter.last_week]
+    names = accounts()["account_id"].to_pylist()
+    # A week later each account looks like its neighbour, which is of another group.
+    looks = accounts().take([*range(1, len(names)), 0]).set_column(0, "account_id", pa.array(names))
+    later = looks.set_column(1, "week", pa.repeat(pa.scalar(MONDAY, pa.date32()), len(names)))
+    found = segments_in_force(registry, assignments, later, [Week(MONDAY)])
+    assert set(found["segment_model_id"]) == {"segments-other"}
+    frozen = dict(
+        zip(review.assignments["account_id"].to_pylist(), review.assignments["segment"].to_pylist(), strict=True)
+    )
+    assert dict(zip(found["account_id"], found["segment"], strict=True)) == frozen
+    # Without it they would have moved.
+    assert dict(zip(found["account_id"], segments_in_force(
+        registry, review.assignments, later, [Week(MONDAY)])["segment"], strict=True)) != frozen  # fmt: skip
 
 
 def test_nothing_adopted_and_no_accounts(quarter: Quarter, accounts: Callable[..., pa.Table]) -> None:
