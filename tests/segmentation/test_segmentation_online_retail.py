@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from health_pipeline.segmentation.candidates import outlier_group
+from health_pipeline.policy.segmentation import Dimension, load_segmentation
+from health_pipeline.segmentation.candidates import fit_candidates, outlier_group
 from health_pipeline.segmentation.methods.intervals import Interval
 from health_pipeline.segmentation.methods.kmeans import fit_kmeans, nearest_centre
 from health_pipeline.segmentation.methods.matching import match_labels
@@ -95,6 +96,35 @@ def test_raw_scaling_agrees_well_and_its_smallest_segment_is_an_outlier_group(qu
     assert outlier_group(smallest[2], 1948, 0.05) == (
         "11 of 1,948 accounts (0.6%) are an outlier group, not a segment: below the minimum share of 5%"
     )
+
+
+def test_the_review_calls_the_eleven_customers_an_outlier_group(quarters: list[pd.DataFrame]) -> None:
+    """The review itself on the third quarter's customers, raw: four segments are not supported, and it says why."""
+    names = {
+        "recency": "days_since_last_activity",
+        "frequency": "active_days_28d",
+        "monetary": "usage_depth_28d",
+        "products": "feature_breadth_28d",
+    }
+    policy = load_segmentation(None).model.model_copy(
+        update={
+            "dimensions": {"usage": Dimension(features=dict.fromkeys(names.values(), "none"))},
+            "winsorise": (0.0, 1.0),
+            "transforms_tried": ("declared",),
+            "most_segments": 4,
+            "gap_references": 10,
+            "gap_n_init": 1,
+            "prediction_splits": 2,
+            "stability_resamples": 2,
+        }
+    )
+    found = fit_candidates(quarters[2].rename(columns=names).assign(usage_status="measured"), policy)
+    (four,) = [one for one in found.all if one.k == 4]
+    assert min(four.sizes) == 11
+    assert (
+        "11 of 1,948 accounts (0.6%) are an outlier group, not a segment: below the minimum share of 5%"
+    ) in four.failures
+    assert found.recommended.k < 4
 
 
 def test_four_segments_of_logarithms_move_and_the_population_index_does_not_see_it(
