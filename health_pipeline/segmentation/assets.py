@@ -93,7 +93,13 @@ def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
                 f"published; run `health-pipeline weekly --week {last}` first.",
                 allow_retries=False,
             )
-        review = review_segments(inputs, read_policies(settings), context.log.info)
+
+        def tell(step: str) -> None:
+            # Dagster's log shows it in the UI, the room's own on the command line.
+            context.log.info(step)
+            logger.info("reviewing", step=step)
+
+        review = review_segments(inputs, read_policies(settings), tell)
         fitted = pa.concat_tables([review.fit.model, review.fit.alternatives])
         registry = registry_with(read_published(settings, REGISTRY), fitted)
         models = models_with_adoptions(registry, adoptions(settings.ledger_url))

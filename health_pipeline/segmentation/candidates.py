@@ -15,6 +15,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
 from health_pipeline.policy.segmentation import SegmentationPolicy, Tried
+from health_pipeline.policy.wording import counted
 from health_pipeline.segmentation.methods.clusterboot import ClusterStability, clusterboot
 from health_pipeline.segmentation.methods.gap import GapStatistic, gap_statistic
 from health_pipeline.segmentation.methods.kmeans import Floats, fit_kmeans, one_thread, subsample
@@ -183,13 +184,14 @@ def _of_space(
     counts = range(1, len(gap.along_features) + 1)
     found: dict[int, Candidate] = {}
     # Each candidate is fitted in one thread, with its own seeds: how many of them go on at once changes no figure.
-    workers = len(os.sched_getaffinity(0)) if len(points) >= SIDE_BY_SIDE_FROM else 1
+    workers = cores() if len(points) >= SIDE_BY_SIDE_FROM else 1
     with ThreadPoolExecutor(workers) as pool:
         # The most segments first: they take longest.
         waiting = {pool.submit(_candidate, name, space, points, sample, k, gap, policy): k for k in reversed(counts)}
         for done in as_completed(waiting):
             found[waiting[done]] = done.result()
-            progress(f"{name}: {waiting[done]} segments fitted and resampled, {len(found)} of {len(counts)}")
+            segments = counted(waiting[done], "segment")
+            progress(f"{name}: {segments} fitted and resampled, {len(found)} of {len(counts)}")
     return gap, [found[k] for k in counts]
 
 
@@ -223,7 +225,7 @@ def _candidate(
         policy.stability_accounts,
     )  # fmt: skip
     if stability.smallest < policy.minimum_jaccard:
-        failures += (f"a segment comes back with {_floored(stability.smallest)}, below {policy.minimum_jaccard:g}",)
+        failures += (f"a segment comes back with {below(stability.smallest, policy.minimum_jaccard)}",)
     return replace(candidate, stability=stability, failures=failures)
 
 
@@ -236,16 +238,20 @@ def _failures(candidate: Candidate, gap: GapStatistic, policy: SegmentationPolic
     if candidate.smallest_share < policy.minimum_segment_share:
         found.append(outlier_group(min(candidate.sizes), sum(candidate.sizes), policy.minimum_segment_share))
     if candidate.prediction_strength < policy.minimum_prediction_strength:
-        found.append(
-            f"prediction strength {_floored(candidate.prediction_strength)}, "
-            f"below {policy.minimum_prediction_strength:g}"
-        )
+        found.append(f"prediction strength {below(candidate.prediction_strength, policy.minimum_prediction_strength)}")
     return tuple(found)
 
 
-def _floored(value: float) -> str:
-    """Rounded down: what is below a threshold reads as below it."""
-    return f"{math.floor(value * 100) / 100:.2f}"
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def below(value: float, threshold: float) -> str:
+    """Say a value that is below a threshold: rounded down where it would read as reaching it."""
+    text = f"{value:.2f}"
+    shown = text if float(text) < threshold else f"{math.floor(value * 100) / 100:.2f}"
+    return f"{shown}, below {threshold:g}"
 
 
 def outlier_group(accounts: int, of_accounts: int, minimum_share: float) -> str:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from health_pipeline.contract.clocks import Quarter
-from health_pipeline.segmentation.candidates import Candidates, fit_candidates, outlier_group
+from health_pipeline.segmentation import candidates as candidates_module
+from health_pipeline.segmentation.candidates import Candidates, below, fit_candidates, outlier_group
 from health_pipeline.segmentation.quarterly import review_quarter
 from health_pipeline.segmentation.registry import adopt_first, adoptions, model_of_quarter, recommended_models
 
@@ -38,9 +39,28 @@ def test_each_transform_and_number_has_figures_and_the_planted_one_is_recommende
     assert sum(four.sizes) == 240
     five = next(one for one in candidates.all if (one.transform, one.k) == ("declared", 5))
     assert not five.is_supported
+    assert all((one.stability is None) == (one.k == 1) for one in candidates.all)
     assert any(failure.startswith("prediction strength 0.") for failure in five.failures)
     assert any(reason.startswith("4 segments: smallest 25% of the accounts") for reason in candidates.reasons)
     assert any(reason.startswith("not 5: ") and "prediction strength" in reason for reason in candidates.reasons)
+
+
+def test_candidates_fitted_side_by_side_are_the_same(
+    accounts: Accounts, policy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparing = policy.model.model_copy(update={"transforms_tried": ("declared",), "most_segments": 4})
+    said: list[str] = []
+    one_by_one = fit_candidates(accounts().to_pandas(), sparing)
+    monkeypatch.setattr(candidates_module, "SIDE_BY_SIDE_FROM", 1)
+    monkeypatch.setattr(candidates_module, "cores", lambda: 3)
+    assert fit_candidates(accounts().to_pandas(), sparing, said.append).figures() == one_by_one.figures()
+    assert said[0] == "declared: gap statistic, 1 to 4 segments"
+    assert [line.rsplit(", ", 1)[1] for line in said[1:]] == ["1 of 4", "2 of 4", "3 of 4", "4 of 4"]
+
+
+def test_a_value_below_a_threshold_reads_as_below_it() -> None:
+    assert below(0.7971, 0.8) == "0.79, below 0.8"
+    assert below(0.3971, 0.8) == "0.40, below 0.8"
 
 
 def test_the_figures_can_be_read_back_with_seeds_and_resampling(candidates: Candidates) -> None:

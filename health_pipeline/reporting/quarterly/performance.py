@@ -77,7 +77,8 @@ def _strategy_sentence(data: QuarterData) -> str:
     verdicts = data.figures_of("actionability", "verdict")
     if not verdicts:
         return "No strategy with a known outcome was on record."
-    return " ".join(f"{plain(row['subject']).capitalize()}: {finding(data, row)}." for row in verdicts)
+    found = [f"{plain(row['subject']).capitalize()}: {finding(data, row)}." for row in verdicts]
+    return " ".join([*found, "Points are percentage points of the accounts, with it less without it."])
 
 
 def _cost_sentence(data: QuarterData, currency: str) -> str:
