@@ -1,5 +1,7 @@
 """Takes the README's pictures from a published state folder: `HEALTH_HOME=... .venv/bin/python docs/images/take.py`.
 
+All of them, or those that are named: `take.py review-desk`.
+
 Needs Debian's chromium (or CHROMIUM=path) and nothing from the network: the report is a file, and Dagster's UI runs
 on this machine.
 """
@@ -38,10 +40,9 @@ def main() -> None:
         sys.exit("No chromium here; install Debian's, or name one in CHROMIUM.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        picture_of_report(browser, settings)
-        picture_of_explained_account(browser, settings)
-        picture_of_graph(browser, settings)
-        picture_of_desk(browser, settings)
+        for name, take in PICTURES.items():
+            if name in (sys.argv[1:] or PICTURES):
+                take(browser, settings)
         browser.close()
     for path in sorted(HERE.glob("*.png")):
         size = path.stat().st_size
@@ -99,6 +100,14 @@ def picture_of_desk(browser: Browser, settings: Settings) -> None:
         page.wait_for_selector("header.packet")
         page.screenshot(path=HERE / "review-desk.png")
         page.close()
+
+
+PICTURES = {
+    "weekly-report": picture_of_report,
+    "account-explained": picture_of_explained_account,
+    "dagster-graph": picture_of_graph,
+    "review-desk": picture_of_desk,
+}
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def _no_follow_up_date(question: Question) -> str | None:
     name = "until" if question.transition.action == "defer" else "follow_up_on"
     day = question.day(name) or (question.case.follow_up_on if name == "follow_up_on" else None)
     if day is None:
-        return f"No follow-up date: {name} says when the case is looked at again."
+        return "No follow-up date; give the day on which the case is looked at again."
     if day < question.today or (name == "until" and day == question.today):
         return f"The follow-up date {day} has passed; give one that is to come."
     return None

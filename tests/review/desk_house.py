@@ -166,10 +166,10 @@ class House:
         """A browser that nobody is signed in with."""
         return TestClient(self.app, base_url=base, client=(host, 50000), follow_redirects=False)
 
-    def as_(self, email: str) -> TestClient:
+    def as_(self, email: str, base: str = "http://127.0.0.1:8600") -> TestClient:
         """A browser in which that person is signed in; the same one each time."""
         if email not in self.clients:
-            client = self.visitor()
+            client = self.visitor(base=base)
             page = client.get("/sign-in")
             answer = client.post("/sign-in/demo", data={"csrf": hidden(page.text, "csrf"), "email": email})
             assert answer.status_code == 303, answer.text

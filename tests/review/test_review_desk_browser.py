@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from desk_house import House, build_house, free_port, packet_of, served, settle
+from axe_playwright_python.base import AXE_FILE_PATH
+from desk_house import House, build_house, free_port, next_key, packet_of, served, settle
 from playwright.sync_api import Browser, BrowserContext, Page
-from reviewing import ADMIN, ANALYST, CSM, LEAD, SetClock, does, until_proposed
+from reviewing import ADMIN, ANALYST, CSM, LEAD, OTHER_CSM, SetClock, does, until_proposed
+from stopping import stopped
 
-from health_pipeline.review import Ledger
+from health_pipeline.review import Case, Ledger
+from health_pipeline.review.desk.routes import ROUTES
+from health_pipeline.review.desk.stop_list import in_words
+from health_pipeline.review.stop_rules import STOP_RULES
 from health_pipeline.settings import Settings
 
-AXE = Axe()
+# The script comes with the page, and only what is wrong comes back: half of the time axe takes is its report.
+FIND_WRONG = """
+() => axe.run(document, {resultTypes: ['violations']})
+  .then((found) => found.violations.map((one) => [one.id, one.nodes[0].html.slice(0, 300)]))
+"""
 
 
 @pytest.fixture
@@ -37,8 +46,10 @@ def signed_in(browser: Browser, house: House, email: str, **context: object) -> 
     page.on("request", lambda request: None if request.url.startswith(origin) else pytest.fail(request.url))
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.on("console", lambda said: pytest.fail(said.text) if "Content Security Policy" in said.text else None)
-    page.goto(f"{origin}/sign-in")
-    page.click(f'button[value="{email}"]')
+    # The sign-in page itself is gone through once, in the test without JavaScript.
+    name, token = house.desk.cookie, str(house.as_(email, origin).cookies.get(house.desk.cookie))
+    window.add_cookies([{"name": name, "value": token, "url": origin}])
+    page.goto(f"{origin}/")
     page.wait_for_selector(".who")
     return window, page
 
@@ -133,7 +144,7 @@ def test_a_lead_approves(browser: Browser, served_house: House) -> None:
     settle(house.ledger)
     window, page = signed_in(browser, house, LEAD)
     page.locator("a", has_text="Northwind").first.click()
-    assert "Now." in page.locator(".history").inner_text()
+    assert "Now." in page.locator(".past").inner_text()
     assert page.locator(".stops li.stops").count() == 0
     page.keyboard.press("a")
     page.keyboard.press("Tab")
@@ -192,6 +203,8 @@ def test_a_text_is_not_lost_where_its_action_is_not_possible_any_more(browser: B
 def test_without_javascript(browser: Browser, served_house: House) -> None:
     house = served_house
     window, page = signed_in(browser, house, CSM, java_script_enabled=False)
+    page.locator("button", has_text="Sign out").click()
+    page.click(f'button[value="{CSM}"]')
     page.locator("tr[data-row] a").first.click()
     page.locator("summary", has_text="Start the review").click()
     page.locator("button", has_text="Start the review").click()
@@ -215,27 +228,137 @@ def test_without_javascript(browser: Browser, served_house: House) -> None:
 
 PAGES = {
     CSM: ("/queue", "/cases/pkt_2", "/cases/pkt_2/evidence/t1-2", "/accounts/acc_000000000001", "/sessions"),
-    LEAD: ("/cases/pkt_1", "/metrics", "/audit", "/rules"),
+    LEAD: ("/cases/pkt_1", "/metrics", "/audit", "/rules", "/actions"),
     ANALYST: ("/cases/pkt_1",),
     ADMIN: ("/users",),
 }
+# Each kind of page once: by one person, in one of the two.
+EACH_KIND_ONCE = {
+    CSM: ("dark", 390, ("/queue", "/cases/pkt_1", "/sessions", "/accounts/acc_000000000001")),
+    LEAD: ("light", 1280, ("/actions", "/metrics", "/audit", "/rules", "/cases/pkt_2/evidence/t1-2")),
+    ADMIN: ("light", 1280, ("/users",)),
+}
 
 
-@pytest.mark.parametrize("scheme, width", [("light", 1280), ("dark", 390)])
-def test_axe_finds_nothing(browser: Browser, served_house: House, scheme: str, width: int) -> None:
-    house = served_house
+def until_there_is_something_on_every_page(house: House) -> None:
     until_proposed(house.ledger, "pkt_1", "critical", mitigations="support_review", reason="Now.")
     does(house.ledger, "set_cause", case_id="pkt_1", cause_id="sponsor_gone", cause_state="suspected", note="A note.")
+    settle(house.ledger, "pkt_2")
+    until_proposed(house.ledger, "pkt_2", "critical", mitigations="support_review", reason="Now.")
+    does(house.ledger, "approve", LEAD, "pkt_2")
+
+
+def assert_sound(browser: Browser, house: House, email: str, scheme: str, width: int, paths: tuple[str, ...]) -> None:
+    """Nothing found by axe, nothing wider than the window, and printed without what is for clicking."""
+    window, page = signed_in(browser, house, email, color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 860})
+    window.add_init_script(path=AXE_FILE_PATH)
+    for path in paths:
+        page.goto(house.desk.settings.origin + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.name = ''; one.open = true; })")
+        assert page.evaluate(FIND_WRONG) == [], path
+        page.emulate_media(media="print")
+        assert page.locator("nav").is_hidden() and page.locator("h1").is_visible()
+        page.emulate_media(media="screen")
+    window.close()
+
+
+def test_axe_finds_nothing(browser: Browser, served_house: House) -> None:
+    until_there_is_something_on_every_page(served_house)
+    for email, (scheme, width, paths) in EACH_KIND_ONCE.items():
+        assert_sound(browser, served_house, email, scheme, width, paths)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page_in_any_scheme_and_width(
+    browser: Browser, served_house: House, scheme: str, width: int
+) -> None:
+    until_there_is_something_on_every_page(served_house)
     for email, paths in PAGES.items():
-        window, page = signed_in(browser, house, email, color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 860})
-        for path in paths:
-            page.goto(house.desk.settings.origin + path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            page.evaluate("document.querySelectorAll('details').forEach(one => { one.name = ''; one.open = true; })")
-            found = AXE.run(page, options={"resultTypes": ["violations"]}).response["violations"]
-            assert not found, (path, [(one["id"], one["nodes"][0]["html"][:300]) for one in found])
-            page.emulate_media(media="print")
-            assert page.locator("nav").is_hidden() and page.locator("h1").is_visible()
-            page.emulate_media(media="screen")
-        window.close()
+        assert_sound(browser, served_house, email, scheme, width, paths)
+
+
+def test_every_kind_of_page_is_in_both_lists() -> None:
+    """By the desk's own table of routes: a new page is looked at, or the test says so."""
+    shown = {path for *_, paths in EACH_KIND_ONCE.values() for path in paths}
+    all_shown = {path for paths in PAGES.values() for path in paths}
+    for route in ROUTES:
+        is_page = route.method == "GET" and not route.path.endswith((".csv", "/version", "/alive", "{name}"))
+        if is_page and route.needs not in {"anyone", "token"} and route.path != "/":
+            pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path))
+            assert any(pattern.fullmatch(path) for path in shown), route.path
+            assert any(pattern.fullmatch(path) for path in all_shown), route.path
+
+
+# Every stop rule, in the browser: with its form where the page has one, else with one that somebody made up.
+
+CRAFT = """
+([path, fields]) => {
+  const form = document.createElement('form');
+  form.method = 'post';
+  form.action = path;
+  const csrf = document.querySelector('input[name=csrf]').value;
+  for (const [name, value] of Object.entries({csrf, ...fields})) {
+    const field = document.createElement('input');
+    field.name = name;
+    field.value = value;
+    form.append(field);
+  }
+  document.body.append(form);
+  form.submit();
+}
+"""
+
+
+def send(page: Page, case: Case, action: str, asked: dict[str, str], by_hand: bool) -> None:
+    """Fill the page's own form and press its button; make one where it has none, or can't say what is asked."""
+    form = page.locator(f'form[action="/cases/{case.case_id}/{action}"]')
+    if by_hand and form.count():
+        form.evaluate("one => { one.closest('details').open = true; }")
+        for name, value in asked.items():
+            field = form.locator(f'[name="{name}"]').first
+            kind = field.evaluate("one => one.type")
+            if kind == "checkbox":
+                form.locator(f'[name="{name}"][value="{value}"]').check()
+            elif kind == "hidden":
+                field.evaluate("(one, value) => { one.value = value; }", value)
+            elif kind.startswith("select"):
+                field.select_option(value)
+            else:
+                field.fill(value)
+        form.locator("button").click()
+    else:
+        own = {"case_version": str(case.version), "packet_hash": case.packet_hash, "idempotency_key": next_key()}
+        page.evaluate(CRAFT, [f"/cases/{case.case_id}/{action}", own | asked])
+    page.wait_for_selector("#returned")
+
+
+# What the page's own form can't say: nobody is offered these.
+MADE_UP = {"not_permitted", "state_forbids", "no_approval", "not_confirmed_by_evidence"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rule_id", sorted(STOP_RULES))
+def test_every_stop_rule_stops_in_the_browser(
+    browser: Browser, settings: Settings, clock: SetClock, rule_id: str
+) -> None:
+    with Ledger.open(settings, clock) as ledger:
+        packets = [packet_of(1, CSM), packet_of(2, OTHER_CSM, 9_000), packet_of(3, None)]
+        house = build_house(settings, ledger, clock, packets, {"public_url": f"http://127.0.0.1:{free_port()}"})
+        person, asked = stopped(house, clock, rule_id)
+        action, case_id = asked.pop("action"), asked.pop("case_id", "pkt_1")
+        with served(house):
+            window, page = signed_in(browser, house, person)
+            page.goto(f"{house.desk.settings.origin}/cases/{case_id}")
+            send(page, ledger.case(case_id), action, asked, by_hand=rule_id not in MADE_UP)
+            newest = ledger.events(case_id)[-1]
+            assert (newest.type, newest.actor) == ("refused_by_stop_rule", person)
+            rule = next(one for one in newest.payload["rules"] if one["rule_id"] == rule_id)
+            said = page.locator("#returned").inner_text()
+            assert in_words(rule["reason"]) in said and f"Released by: {rule['released_by']}" in said
+            # What was typed is still there, whether or not the form is.
+            assert page.locator("textarea").evaluate_all("all => all.map(one => one.value)").count("Typed.") == 1
+            window.close()

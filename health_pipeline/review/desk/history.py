@@ -15,6 +15,7 @@ from health_pipeline.review.people import USER_SET
 from health_pipeline.review.permissions import SYSTEM
 
 ERASED = "erased"
+_ROUTINE = frozenset({"packet_built", "packet_renewed", "packet_viewed", "evidence_opened"})
 HIDDEN = "there is one; the owner and the leads of their team can read it"
 
 
@@ -31,7 +32,7 @@ class WrittenText:
 class HistoryLine:
     """One event: who did what, when, with which choices; `stopped` holds the reasons of a refusal.
 
-    `is_routine`: another week's packet, and nothing changed for anybody.
+    `is_routine`: somebody looked, or another week's packet came and nothing changed for anybody.
     """
 
     seq: int
@@ -77,7 +78,7 @@ def _line(visit: Visit, event: Event, may_read: bool, texts: Mapping[str, str | 
         _details(visit, event),
         tuple(_text(name, reference, may_read, texts) for name, reference in _written(event)),
         stopped,
-        event.type in {"packet_built", "packet_renewed"} and "state" not in event.payload,
+        event.type in _ROUTINE and "state" not in event.payload,
     )
 
 
