@@ -67,3 +67,15 @@ def policy_budget(
         if output is not None:
             counting.write_budget(found.then or found.now, output)
             out.print(f"The counts of every week are in {output}.")
+
+
+@policy_app.command("thresholds")
+def policy_thresholds() -> None:
+    """Say what people made of the risks each signal fired on, with intervals. Writes reports/thresholds.md."""
+    from health_pipeline.reporting.thresholds import report_lines, write_threshold_report  # noqa: PLC0415
+
+    with failing_in_one_sentence(out):
+        report, path = write_threshold_report(Settings())
+        for line in report_lines(report):
+            out.print(line, markup=False)
+        out.print(f"The report is {path}.")

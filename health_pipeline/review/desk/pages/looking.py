@@ -15,6 +15,7 @@ from health_pipeline.review.forms import FORMS
 from health_pipeline.review.projection import CaseFilter, find_cases
 from health_pipeline.review.states import TRANSITIONS
 from health_pipeline.review.stop_rules import STOP_RULES
+from health_pipeline.risk.outcomes import SAVED_RULE
 
 EVENTS_PER_PAGE = 100
 
@@ -44,7 +45,9 @@ def metrics_page(desk: Desk, visit: Visit) -> Response:
     """The figures of the cases the person may see."""
     cases = visit.visible(desk.ledger.cases())
     figures = team_figures(cases, desk.ledger.events(types=MEASURED), visit.now)
-    return page(desk, visit, "metrics.html.j2", figures=figures, cases=len(cases), rules=STOP_RULES)
+    return page(
+        desk, visit, "metrics.html.j2", figures=figures, cases=len(cases), rules=STOP_RULES, saved_rule=SAVED_RULE
+    )
 
 
 def audit_page(desk: Desk, visit: Visit) -> Response:
