@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -118,12 +118,15 @@ def withheld_because(
     return tuple(rule.reason for rule in stopped_by_rules(question, ("not_permitted", *question.transition.guards)))
 
 
-def read_action_queue(connection: Connection, policy: ReviewPolicy, now: datetime) -> ActionQueue:
+def read_action_queue(
+    connection: Connection, policy: ReviewPolicy, options: Collection[str], now: datetime
+) -> ActionQueue:
     """The queue as it is, from one state of the ledger.
 
     Parameters
     ----------
     connection : in a transaction that sees one state: `database.reading` or `database.writing`
+    options : ids of the playbooks; what is none of them stays, for it could be words that somebody typed
     """
     newest = head(connection)
     effective = query_cases(connection, CaseFilter(states=EFFECTIVE))
@@ -149,8 +152,10 @@ def read_action_queue(connection: Connection, policy: ReviewPolicy, now: datetim
         actions += [
             ApprovedAction(action_id(approval, one), seq, one, case, proposal, approval, number, digest)
             for one in proposal.mitigations
-            if (approval.event_id, one) not in done
+            if one in options and (approval.event_id, one) not in done
         ]
+        if any(one not in options for one in proposal.mitigations):
+            withheld.append(Withheld(case, ("An option that was approved is not, or no longer, in the playbooks.",)))
     actions.sort(key=lambda one: (one.seq, one.action_id))
     withheld.sort(key=lambda one: one.case.case_id)
     return ActionQueue(tuple(actions), tuple(withheld), newest.seq if newest else 0, now)

@@ -17,6 +17,7 @@ from desk_house import House, build_house, packet_of, settle
 from reviewing import ADMIN, CSM, LEAD, OTHER_CSM, OTHER_LEAD, PEOPLE, SetClock, does, packet, until_proposed
 from sqlalchemy import select, text
 
+from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.review import load_review
 from health_pipeline.review import Ledger, LedgerError, Person
 from health_pipeline.review.action_queue import ActionQueue, read_action_queue, withheld_because
@@ -26,6 +27,7 @@ from health_pipeline.review.schema import DESK_TOKEN
 from health_pipeline.review.tokens import create_token, revoke_token
 from health_pipeline.settings import REPOSITORY, Settings
 
+OPTIONS = {book.id for book in load_playbooks(None).model.playbooks}
 CANARY = "KANARI-4711 called us names"
 
 
@@ -36,13 +38,13 @@ def token_of(ledger: Ledger, system: str = "crm-sync", days: int = 90) -> str:
 
 def queue_of(ledger: Ledger) -> ActionQueue:
     with reading(ledger.engine) as connection:
-        return read_action_queue(connection, ledger.policy, ledger.clock.now())
+        return read_action_queue(connection, ledger.policy, OPTIONS, ledger.clock.now())
 
 
 def approve(ledger: Ledger, case_id: str = "pkt_1", **form: Any) -> None:
     """A critical case all the way to the lead's approval."""
     settle(ledger, case_id)
-    form = {"mitigations": "training,support_review", "touches": "customer", **form}
+    form = {"mitigations": "account_review,support_review", "touches": "customer", **form}
     until_proposed(ledger, case_id, "critical", **form)
     does(ledger, "approve", LEAD, case_id)
 
@@ -61,7 +63,7 @@ def test_an_approved_action_comes_with_its_approval(house: House, clock: SetCloc
     approve(house.ledger, reason="Because.", message="Dear Kim")
     approved = next(event for event in house.ledger.events("pkt_1") if event.type == "approved")
     page = pull(house, token).json()
-    assert {one["action"] for one in page["actions"]} == {"training", "support_review"} and page["is_complete"]
+    assert {one["action"] for one in page["actions"]} == {"account_review", "support_review"} and page["is_complete"]
     one = next(one for one in page["actions"] if one["action"] == "support_review")
     case = house.ledger.case("pkt_1")
     assert (one["case_id"], one["packet_id"], one["packet_hash"]) == ("pkt_1", "pkt_1", case.packet_hash)
@@ -117,7 +119,7 @@ ENDINGS: dict[str, tuple[Callable[[Ledger], object], str | None]] = {
     ),
     "the outcome is awaited": (
         lambda ledger: (
-            does(ledger, "take_action", CSM, "pkt_1", mitigation="training", channel="call"),
+            does(ledger, "take_action", CSM, "pkt_1", mitigation="account_review", channel="call"),
             does(ledger, "await_outcome", CSM, "pkt_1"),
         ),
         None,
@@ -161,7 +163,7 @@ def test_the_switch_turned_on_again_holds_back_what_one_person_alone_approved(ho
     until_proposed(house.ledger, "pkt_1", "critical")
     does(house.ledger, "withdraw", CSM, "pkt_1")
     does(house.ledger, "start_review", LEAD, "pkt_1")
-    does(house.ledger, "propose", LEAD, "pkt_1", mitigations="training", follow_up_on="2026-12-01")
+    does(house.ledger, "propose", LEAD, "pkt_1", mitigations="account_review", follow_up_on="2026-12-01")
     does(house.ledger, "approve", LEAD, "pkt_1")
     assert len(queue_of(house.ledger).actions) == 1
     house.ledger.set_four_eyes(True, ADMIN, "we are more now")
@@ -170,7 +172,7 @@ def test_the_switch_turned_on_again_holds_back_what_one_person_alone_approved(ho
 
 def test_what_was_done_leaves_the_queue_and_the_rest_stays(house: House) -> None:
     approve(house.ledger)
-    does(house.ledger, "take_action", CSM, "pkt_1", mitigation="training", channel="call")
+    does(house.ledger, "take_action", CSM, "pkt_1", mitigation="account_review", channel="call")
     assert [one.mitigation for one in queue_of(house.ledger).actions] == ["support_review"]
 
 
@@ -180,7 +182,7 @@ def test_no_approval_no_action_in_any_state_before_it(house: House) -> None:
         ("start_review", {}),
         ("confirm_severity", {"severity": "critical"}),
         ("escalate", {"decision": "not_needed"}),
-        ("propose", {"mitigations": "training", "follow_up_on": "2026-12-01"}),
+        ("propose", {"mitigations": "account_review", "follow_up_on": "2026-12-01"}),
     ):
         assert queue_of(house.ledger).actions == () == queue_of(house.ledger).withheld
         does(house.ledger, action, CSM, "pkt_1", **form)
@@ -242,7 +244,7 @@ def test_a_puller_that_goes_on_from_its_number_misses_nothing(settings: Settings
                     return found
 
         for number in (1, 2, 3, 4):
-            approve(ledger, f"pkt_{number}", mitigations="training")
+            approve(ledger, f"pkt_{number}", mitigations="account_review")
         assert pull_all(2) == ["pkt_1", "pkt_2", "pkt_3", "pkt_4"]
         assert pull_all(2) == []
         # Held back while its approver is switched off, approved meanwhile: both come by events, and both are given.
@@ -265,7 +267,7 @@ def test_what_a_system_was_given_is_in_the_ledger_once(house: House) -> None:
         pull(house, token)
     pull(house, other)
     given = house.ledger.events("pkt_1", types=["action_handed_out"])
-    assert [(one.actor, one.payload["mitigation"]) for one in given].count(("system crm-sync", "training")) == 1
+    assert [(one.actor, one.payload["mitigation"]) for one in given].count(("system crm-sync", "account_review")) == 1
     assert len(given) == 4 and {one.actor for one in given} == {"system crm-sync", "system ticketing"}
     assert house.ledger.case("pkt_1").version == version, "nobody's open form is in conflict with it"
     assert house.ledger.verify().holds
@@ -286,6 +288,14 @@ def test_no_word_of_anybody_leaves(house: House, caplog: pytest.LogCaptureFixtur
     for said in (*(answer.text for answer in answers), caplog.text):
         assert "KANARI" not in said and "Kim" not in said and not any(name in said for name in names)
     assert token not in caplog.text
+
+
+def test_what_is_no_option_of_the_playbooks_stays(house: House) -> None:
+    """A form that somebody made up can name anything as an option, words too."""
+    approve(house.ledger, mitigations=f"support_review,{CANARY}")
+    answer = pull(house, token_of(house.ledger))
+    assert [one["action"] for one in answer.json()["actions"]] == ["support_review"] and "KANARI" not in answer.text
+    assert "not, or no longer, in the playbooks" in queue_of(house.ledger).withheld[0].reasons[0]
 
 
 # Tokens.
@@ -396,10 +406,10 @@ def test_the_file_holds_what_may_be_seen_and_no_formula(settings: Settings, cloc
     with Ledger.open(settings, clock) as ledger:
         packets = [packet_of(1, CSM), packet_of(2, OTHER_CSM)]
         house = build_house(settings, ledger, clock, packets)
-        object.__setattr__(house.desk, "option_titles", {"training": "=cmd|' /C calc'!A0"})
+        object.__setattr__(house.desk, "option_titles", {"account_review": "=cmd|' /C calc'!A0"})
         for case_id, owner in (("pkt_1", CSM), ("pkt_2", OTHER_CSM)):
             does(ledger, "assign_owner", LEAD, case_id, owner_email=CSM)
-            approve(ledger, case_id, mitigations="training")
+            approve(ledger, case_id, mitigations="account_review")
             does(ledger, "assign_owner", LEAD, case_id, owner_email=owner)
         whole = rows_of(pull(house, token_of(ledger), "/api/actions.csv"))
         assert [row["case_id"] for row in whole] == ["pkt_1", "pkt_2"] and tuple(whole[0]) == CSV_COLUMNS

@@ -63,6 +63,21 @@ def test_the_migrations_make_the_tables_the_code_speaks_of(both: Settings) -> No
     assert found == [SCHEMA_REVISION]
 
 
+def test_an_older_ledger_learns_which_of_its_cases_are_quiet(opened: Ledger, both: Settings) -> None:
+    opened.take_in("r1", [packet("p-quiet", is_quiet=True), packet("p-loud")])
+    # As version 0003 left it.
+    execute(opened, "drop index ledger_case_order")
+    execute(opened, "alter table ledger_case drop column is_quiet")
+    execute(opened, "create index ledger_case_order on ledger_case (case_id)")
+    execute(opened, "drop table desk_token")
+    execute(opened, f"update {VERSION_TABLE} set version_num = '0003'")
+    with Ledger.open(both) as ledger:
+        with reading(ledger.engine) as connection:
+            quiet = connection.execute(text("select case_id from ledger_case where is_quiet")).scalars().all()
+        assert quiet == ["p-quiet"] and ledger.verify().holds
+        assert ledger.engine.dialect.name in both.ledger_url
+
+
 def test_a_ledger_of_newer_code_is_left_as_it_is(opened: Ledger, both: Settings) -> None:
     execute(opened, f"update {VERSION_TABLE} set version_num = '0099'")
     with pytest.raises(LedgerTooNewError, match="tables of version 0099, this code knows up to"):

@@ -90,7 +90,7 @@ def one_action(desk: Desk, visit: Visit) -> Response:
 
 def _queue(desk: Desk, visit: Visit) -> ActionQueue:
     with reading(desk.ledger.engine) as connection:
-        return read_action_queue(connection, desk.ledger.policy, visit.now)
+        return read_action_queue(connection, desk.ledger.policy, desk.option_titles, visit.now)
 
 
 def _handed_out(
@@ -102,7 +102,7 @@ def _handed_out(
     """
     token = _token(visit)
     with writing(desk.ledger.engine) as connection:
-        queue = read_action_queue(connection, desk.ledger.policy, visit.now)
+        queue = read_action_queue(connection, desk.ledger.policy, desk.option_titles, visit.now)
         found = chosen(queue)
         new = note_handed_out(connection, token, found, visit.now)
     path = visit.request.url.path
