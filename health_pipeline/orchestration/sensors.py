@@ -50,6 +50,7 @@ def build_sensors(decisions_job: UnresolvedAssetJobDefinition) -> list[dg.Sensor
     @dg.sensor(
         name="pick_up_decisions",
         job=decisions_job,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=PICK_UP_SECONDS,
         required_resource_keys={"settings"},
         description="Asks for a landing once the ledger has events after the number in its cursor.",

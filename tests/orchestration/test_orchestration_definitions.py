@@ -61,7 +61,7 @@ def checks(definitions) -> dict[str, dg.AssetCheckSpec]:
 
 def test_the_code_location_loads_and_every_job_resolves(definitions):
     dg.Definitions.validate_loadable(definitions)
-    jobs = {"weekly_health_review", "quarterly_segmentation_review", "validate_score"}
+    jobs = {"weekly_health_review", "quarterly_segmentation_review", "validate_score", "land_decisions"}
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == jobs
     for job in jobs:
         assert definitions.resolve_job_def(job).description
@@ -102,7 +102,7 @@ def test_schedules_and_sensors_say_in_words_what_they_do(definitions):
     schedules = {schedule.name: schedule for schedule in definitions.schedules}
     assert set(schedules) == {"weekly_health_review_schedule", "quarterly_segmentation_review_schedule"}
     sensors = {sensor.name: sensor for sensor in definitions.sensors}
-    assert set(sensors) == {"tell_failed_runs", "tell_failed_checks"}
+    assert set(sensors) == {"tell_failed_runs", "tell_failed_checks", "pick_up_decisions"}
     assert all(entry.description.endswith(".") for entry in (*schedules.values(), *sensors.values()))
     assert {entry.default_status for entry in schedules.values()} == {dg.DefaultScheduleStatus.STOPPED}
     assert {entry.default_status for entry in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}

@@ -206,6 +206,15 @@ def test_a_filter_is_its_address_and_nothing_else() -> None:
 # The figures.
 
 
+def test_a_case_that_ended_says_what_happened(house: House) -> None:
+    assert "What happened" not in house.as_(LEAD).get("/cases/pkt_2").text
+    does(house.ledger, "dismiss", LEAD, "pkt_2", reason_code="benign_explanation", reason="A season.")
+    shown = text_of(house.as_(LEAD).get("/cases/pkt_2").text)
+    assert "outcome as a person observed it: false positive" in shown
+    assert "dismissed because: benign explanation" in shown
+    assert "Nothing here says that the review caused it." in shown
+
+
 def test_figures_by_hand(house: House, clock: SetClock) -> None:
     """pkt_1 is proposed, approved after 2 days and done; pkt_2 is dismissed after 1 day; pkt_3 waits for 4 days."""
     ledger = house.ledger
