@@ -15,7 +15,7 @@ def defined(file: str) -> dict[str, bool]:
     """Name to whether it is long, of each test and each state machine of a file."""
     found = {}
     for node in ast.parse((TESTS / file).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found[node.name] = any("mark.long" in ast.unparse(decorator) for decorator in node.decorator_list)
         elif isinstance(node, ast.Assign):
             found[ast.unparse(node.targets[0])] = False
