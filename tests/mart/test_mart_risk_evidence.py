@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from health_pipeline.contract.clocks import Week
+from health_pipeline.mart.account_facts import NOT_CONNECTED
 from health_pipeline.mart.dbt import dbt_vars
 from health_pipeline.mart.risk_records import read_risk_records, unresolved_evidence
 from health_pipeline.policy.record_sets import RECORD_SETS
@@ -263,7 +264,7 @@ def packet(mart, reviewed) -> tuple[dict[str, Any], dict[str, Any], dict[str, li
     with pytest.MonkeyPatch.context() as patch:
         # the hand-made company writes the landed files, and no records of its loads
         patch.setattr(Landing, "loads", lambda self: loads)
-        made = packets_of_week(mart.settings, reviewed.risks, WEEK, policy, history)
+        made = packets_of_week(mart.settings, reviewed.risks, WEEK, policy, history, NOT_CONNECTED)
     assert made.unverified == ()
     (row,) = made.rows.to_pylist()
     body = read_body(mart.settings.restricted, row["body_sha256"])
