@@ -14,6 +14,7 @@ import pyarrow as pa
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.quality.ledger_chain import ledger_head
+from health_pipeline.review.action_queue import HANDED_OUT
 from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.fold import fold
 from health_pipeline.review.ledger import Ledger
@@ -124,7 +125,8 @@ def _row(event: Event, case: Case) -> Mapping[str, Any]:
         "event_type": event.type,
         "measured_as": measured_as(event),
         "actor": event.actor,
-        "is_by_person": event.actor != SYSTEM,
+        # Another system that pulls an approved action is nobody either.
+        "is_by_person": event.actor != SYSTEM and event.type != HANDED_OUT,
         "occurred_at": _naive(event.at),
         "packet_hash": event.packet_hash,
         "mitigation": values.get("mitigation"),
