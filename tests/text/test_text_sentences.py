@@ -181,3 +181,23 @@ def test_a_word_that_two_languages_share_is_denied_where_either_denies_it(finder
     (found,) = {finding.is_negated for finding in finder.find("Insolvent ist der Betrieb nicht.")}
     assert found
     assert "corporate_change" in risks(finder, "Der Betrieb ist insolvent.")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_of_the_company"),
+    [
+        ("The plant is closed for holidays; back in three weeks.", False),
+        ("Our office closes over Christmas, please call again in January.", False),
+        ("Das Werk ist wegen der Feiertage geschlossen.", False),
+        ("Der Standort schließt drei Wochen lang, Betriebsferien.", False),
+        ("L'usine est fermée pendant les vacances.", False),
+        ("La fábrica está cerrada por vacaciones.", False),
+        ("The plant is closed for good after Christmas.", True),
+        ("The Leeds site will be shut down in May, everybody there was told last week.", True),
+        ("Das Werk wird im Mai geschlossen.", True),
+        ("L'usine de Lyon est fermée définitivement.", True),
+        ("La fábrica de Vigo está cerrada desde mayo.", True),
+    ],
+)
+def test_a_place_that_is_shut_for_some_days_is_no_change_of_the_company(finder, text, is_of_the_company):
+    assert ("corporate_change" in {finding.category for finding in finder.find(text)}) is is_of_the_company
