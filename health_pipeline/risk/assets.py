@@ -41,7 +41,7 @@ from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.metrics import metrics_table
 from health_pipeline.risk.model import ENDED, Severity
 from health_pipeline.risk.outcomes import WeekDecisions
-from health_pipeline.risk.packet import load_packet_policy
+from health_pipeline.risk.packet_building import load_packet_policy
 from health_pipeline.risk.packets_of_week import packets_of_week
 from health_pipeline.risk.patterns import FeaturePaths
 from health_pipeline.risk.queue import queue_packets

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from health_pipeline.policy.risk_review import RiskReviewPolicy
 from health_pipeline.risk.model import Evidence
-
-if TYPE_CHECKING:
-    from health_pipeline.risk.packet import Packet
+from health_pipeline.risk.packet import Packet
 
 # A cause that is suspected, or of which nothing is known, is open either way.
 SETTLED_CAUSES = ("corroborated", "confirmed", "refuted")

@@ -14,7 +14,7 @@ from health_pipeline.mart.packet_facts import read_account_facts
 from health_pipeline.mart.quoted_texts import read_quoted_texts
 from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.model import Evidence, Risk
-from health_pipeline.risk.packet import PacketPolicy, build_packets
+from health_pipeline.risk.packet_building import PacketPolicy, build_packets
 from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.restricted import store_packets
 from health_pipeline.settings import Settings

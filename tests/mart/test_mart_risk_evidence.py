@@ -18,7 +18,7 @@ from health_pipeline.policy.record_sets import RECORD_SETS
 from health_pipeline.policy.risk_signals import load_risk_signals
 from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.history import EpisodeHistory
-from health_pipeline.risk.packet import load_packet_policy
+from health_pipeline.risk.packet_building import load_packet_policy
 from health_pipeline.risk.packets_of_week import packets_of_week
 from health_pipeline.risk.restricted import brief_lines, read_body
 from health_pipeline.risk.rows import evidence_rows, records_by_account

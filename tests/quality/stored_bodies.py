@@ -9,7 +9,7 @@ import pyarrow as pa
 from packet_examples import by_place, facts, piece, policy, risk, signal
 
 from health_pipeline.risk.model import Evidence, Reading
-from health_pipeline.risk.packet import build_packets
+from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.restricted import store_packets
 from health_pipeline.settings import Settings
 

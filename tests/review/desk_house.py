@@ -31,7 +31,8 @@ from health_pipeline.review.desk.serving import desk_of
 from health_pipeline.review.desk.sessions import csrf_token
 from health_pipeline.review.desk.visits import Desk
 from health_pipeline.review.intake import read_packets
-from health_pipeline.risk.packet import Packet, PacketPolicy, build_packets
+from health_pipeline.risk.packet import Packet
+from health_pipeline.risk.packet_building import PacketPolicy, build_packets
 from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.restricted import store_packets
 from health_pipeline.settings import Settings

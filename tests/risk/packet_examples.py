@@ -24,7 +24,8 @@ from health_pipeline.risk.body import plain_citations
 from health_pipeline.risk.brief import render, write_brief
 from health_pipeline.risk.citations import citations_of
 from health_pipeline.risk.model import BenignCheck, Evidence, FiredSignal, Reading, Risk
-from health_pipeline.risk.packet import Packet, PacketPolicy
+from health_pipeline.risk.packet import Packet
+from health_pipeline.risk.packet_building import PacketPolicy
 from health_pipeline.risk.phrasing import shown
 from health_pipeline.risk.rating import SignalWords
 

@@ -23,7 +23,8 @@ from packet_examples import (
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown, Decided, EarlierEpisode
 from health_pipeline.risk.model import BenignCheck, Risk
-from health_pipeline.risk.packet import Packet, build_packets
+from health_pipeline.risk.packet import Packet
+from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.rating import Rating
 

@@ -17,7 +17,7 @@ from health_pipeline.contract.content import canonical_hash, canonical_json
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.quality.packet_bodies import check_bodies
 from health_pipeline.quality.suites import Check, load_checks
-from health_pipeline.risk.packet import build_packets
+from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.restricted import store_packets
 from health_pipeline.settings import Settings

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from health_pipeline.cli import app
 from health_pipeline.risk import restricted
-from health_pipeline.risk.packet import Packet, build_packets
+from health_pipeline.risk.packet import Packet
+from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.restricted import (
     RestrictedStoreError,
     brief_lines,

@@ -33,7 +33,8 @@ from health_pipeline.mart.account_facts import (
 )
 from health_pipeline.policy.features import features
 from health_pipeline.risk.model import Risk
-from health_pipeline.risk.packet import Packet, build_packets
+from health_pipeline.risk.packet import Packet
+from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.verifier import verify
 
 WEEK_BEFORE = WEEK - timedelta(days=7)
