@@ -202,6 +202,7 @@ def test_two_runs_wait_for_each_other_and_publish_once_while_a_reader_reads(copi
     assert (reader.returncode, answer.strip()) == (0, str(LAST))
 
 
+@pytest.mark.long
 def test_a_changed_policy_changes_no_published_week_unless_it_is_restated(copied, tmp_path):
     policy = tmp_path / "policy"
     policy.mkdir()
