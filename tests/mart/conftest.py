@@ -276,6 +276,11 @@ class Mart:
         with duckdb.connect(str(self.settings.warehouse), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
+    def plan(self, sql: str) -> str:
+        """How DuckDB would answer it: names of operators, cut to the width of their boxes."""
+        with duckdb.connect(str(self.settings.warehouse), read_only=True) as connection:
+            return connection.execute(f"explain {sql}").fetchall()[0][1]
+
     def history(self) -> dict[str, str]:
         """Content hash of every history table."""
         with duckdb.connect(str(self.settings.warehouse), read_only=True) as connection:
