@@ -325,7 +325,7 @@ def test_accounts_are_those_known_by_the_last_week(at_once):
 
 
 def test_no_model_meets_all_rows_with_all(at_once):
-    """An outer join with a condition on one of its sides has no hash join in DuckDB: minutes here are hours at scale."""
+    """An outer join with a condition on one of its sides has no hash join in DuckDB: hours at scale."""
     compiled = sorted((at_once.settings.home / "dbt").rglob("compiled/**/models/**/*.sql"))
     models = [path for path in compiled if path.parent.suffix != ".yml"]
     assert len({path.stem for path in models}) > 80
