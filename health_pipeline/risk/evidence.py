@@ -120,6 +120,8 @@ def _piece(
     reading = next((reading for reading in seen if reading.feature == record_set.value_of), seen[0])
     is_own = record_set.value_of == reading.feature and record.value is not None
     value = record.value if is_own else reading.value
+    if value is not None:
+        value += 0.0  # a minus before zero is none: a brief says 0, and its verifier would not find it
     kind: EvidenceKind = "inferred_from_absence" if observation.is_absence else record_set.kind
     strength: Strength = "low" if observation.is_absence else record_set.strength
     return Evidence(

@@ -88,6 +88,16 @@ def test_a_records_own_value_is_shown_where_it_is_in_the_features_unit():
     }
 
 
+def test_a_minus_before_zero_is_none():
+    """An answer kept as -0.0 made a brief that did not verify, and held a release of 10,000 accounts."""
+    (reviewed,) = review(
+        policy(signal("late", "max_days_past_due", "<=", 6, evidence=("overdue_invoices",))),
+        {"max_days_past_due": -0.0},
+        records={"a": [record("overdue_invoices", "I1", days=4, value=-0.0)]},
+    )
+    assert [str(piece.value) for piece in reviewed.risks[0].evidence] == ["0.0"]
+
+
 def test_without_a_record_a_signal_does_not_fire_and_is_said_to_be_missing():
     two = policy(
         signal("backlog", "open_backlog", ">=", 3, evidence=("open_tickets",)),
