@@ -139,6 +139,10 @@ class EarlierEpisode:
     suggested_severity: str | None = None
 
 
+# The state of a packet that nobody looked at yet.
+UNTOUCHED = "detected"
+
+
 @dataclass(frozen=True)
 class CaseAsKnown:
     """What people decided on a packet, as landed from the ledger and known at `known_at`.
@@ -156,7 +160,7 @@ class CaseAsKnown:
     actions_taken, responses_recorded : None where no ledger was connected by then
     """
 
-    state: str = "detected"
+    state: str = UNTOUCHED
     severity: str | None = None
     follow_up_date: date | None = None
     owner_email: str | None = None
@@ -204,6 +208,11 @@ class Decided:
     def ended(self) -> frozenset[str]:
         """The packets that a person closed, dismissed or superseded."""
         return frozenset(name for name, case in self.cases.items() if case.is_ended)
+
+    @property
+    def taken_up(self) -> frozenset[str]:
+        """The packets that a person began to work on, whatever came of it."""
+        return frozenset(name for name, case in self.cases.items() if case.state != UNTOUCHED)
 
 
 NOT_CONNECTED = Decided()

@@ -72,7 +72,7 @@ def line_sentence(data: ReleaseData) -> str:
     quiet = Counter(row["side"] for row in data.packets if row["is_quiet"] and row["state"] != "closed")
     if quiet:
         named = listed([counted(count, one) for one, count in sorted(quiet.items(), reverse=True)])
-        parts.append(f"{named} fired nothing for weeks and left the queue: closing them is proposed to a person.")
+        parts.append(f"{named} fell quiet and left the queue this week: closing them is proposed to a person.")
     if drawn:
         unflagged = round(len(drawn) / drawn[0]["inclusion_share"])
         parts.append(

@@ -81,7 +81,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             context.log.warning("packets are withheld: %s", "; ".join(withheld))
         found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
         numbers = {}
-        published = read_published(settings, "risk_packets").to_pylist()
+        read = dict.fromkeys((*EpisodesBefore.COLUMNS, *EpisodeHistory.COLUMNS))
+        published = read_published(settings, "risk_packets").select(list(read)).to_pylist()
         decided = read_decided(settings, weeks)
         inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
         history = EpisodeHistory(published, weeks[0].monday)
@@ -211,6 +212,7 @@ def _inputs(
         not_applicable_domains=load_company(settings.policy).model.not_applicable_domains,
         query_hash=risk_query_hash(settings),
         ended={monday: known.ended for monday, known in decided.items()},
+        taken_up={monday: known.taken_up for monday, known in decided.items()},
         paths=FeaturePaths(pa.concat_tables([before, features.select(columns)]), paths),
     )
 
@@ -240,7 +242,8 @@ def _numbers(packets: pa.Table, reviewed: ReviewedWeek) -> dict[str, float]:
     categories = Counter(row["category"] for row in risks)
     return {
         "open risks": len(risks),
-        "quiet risks": sum(row["is_quiet"] for row in risks),
+        "quiet for the first week": sum(row["is_quiet"] for row in risks),
+        "quiet, waiting for a person": reviewed.waiting,
         "open expansions": len(rows) - len(risks),
         **{f"severity {name}": severities.get(name, 0) for name in (*get_args(Severity), "not assessed")},
         **{f"category {name.replace('_', ' ')}": count for name, count in sorted(categories.items())},

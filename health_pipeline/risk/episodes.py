@@ -29,6 +29,7 @@ class Episode:
     firing : first week in a row of each signal that fired in that week, by signal
     recent : newest week of each signal that fired lately, by signal
     is_closed : a person closed it; it stays only while the same signals go on, so that they open no new one
+    is_told : its newest packet says already that it is quiet, and nothing fired since
     """
 
     account_id: str
@@ -40,6 +41,7 @@ class Episode:
     firing: Mapping[str, date] = field(default_factory=dict)
     recent: Mapping[str, date] = field(default_factory=dict)
     is_closed: bool = False
+    is_told: bool = False
 
     @property
     def packet_id(self) -> str:
@@ -83,12 +85,15 @@ def step(
     strong = set(signals) if openers is None else set(openers) & set(signals)
     if before is not None and before.packet_id in ended:
         is_news = not before.is_closed
-        return _after_closing(replace(before, is_closed=True), last_episode, week, signals, strong, is_news)
+        return _after_closing(
+            replace(before, is_closed=True, is_told=False), last_episode, week, signals, strong, is_news
+        )
     if before is None:
         return _opened(key, last_episode + 1, week, signals) if strong else None
     return replace(
         before,
         is_closed=False,
+        is_told=before.is_told and not signals and not before.is_closed,
         last_fired_week=week if strong else before.last_fired_week,
         occurrences=before.occurrences + bool(strong),
         firing={signal: before.firing.get(signal, week) for signal in signals},
@@ -122,15 +127,31 @@ def is_quiet(episode: Episode, week: date, quiet_weeks: int) -> bool:
     return (week - episode.last_fired_week) >= quiet_weeks * ONE_WEEK
 
 
+def tell(episode: Episode, week: date, quiet_weeks: int, taken_up: frozenset[str]) -> tuple[Episode, bool]:
+    """Whether a week shows a risk, and the risk as the next week finds it.
+
+    A quiet risk is shown in the week in which it fell quiet. Nothing is new about it from then on, so that packet
+    stands until something fires, its closing becomes known, or a person works on it (`taken_up`).
+    """
+    if episode.is_told and episode.packet_id not in taken_up:
+        return episode, False
+    is_silent = not episode.firing and not episode.is_closed
+    return replace(episode, is_told=is_silent and is_quiet(episode, week, quiet_weeks)), True
+
+
 class EpisodesBefore:
     """Every account's risks as the published weeks before a run left them.
 
     Parameters
     ----------
-    rows : rows of risk_packets of weeks before the run's first one: account_id, side, episode, week, opened_week,
-        last_fired_week, occurrences, signals, signals_since, state
+    rows : `COLUMNS` of risk_packets of weeks before the run's first one
     first_week : the run's first week; rows of it or later are ignored, so that a restatement starts where it should
     """
+
+    COLUMNS = (
+        *("packet_id", "account_id", "side", "episode", "week", "opened_week", "last_fired_week", "occurrences"),
+        *("signals", "signals_since", "state", "is_quiet"),
+    )
 
     def __init__(self, rows: Iterable[Mapping[str, Any]], first_week: date) -> None:
         self.last_episode: dict[tuple[str, Side], int] = {}
@@ -165,6 +186,7 @@ def _episode(row: Mapping[str, Any], recent: Mapping[str, date], is_of_last_week
         dict(zip(_parts(row["signals"]), since, strict=True)) if is_of_last_week else {},
         dict(recent),
         row["state"] in ENDED,
+        row["is_quiet"] and not row["signals"] and row["state"] not in ENDED,
     )
 
 

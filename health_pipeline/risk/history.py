@@ -17,9 +17,14 @@ class EpisodeHistory:
 
     Parameters
     ----------
-    published : rows of risk_packets
+    published : `COLUMNS` of risk_packets
     first_week : the run's first Monday
     """
+
+    COLUMNS = (
+        *("packet_id", "account_id", "side", "episode", "week", "opened_week", "category", "state", "likelihood"),
+        *("impact", "severity", "severity_status", "suggested_severity"),
+    )
 
     def __init__(self, published: Iterable[Mapping[str, Any]], first_week: date) -> None:
         self._newest: dict[str, dict[str, EarlierEpisode]] = {}

@@ -15,7 +15,7 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.policy.features import feature
 from health_pipeline.policy.risk_signals import CounterEvidence, RiskSignal, RiskSignalPolicy
 from health_pipeline.risk.benign import BenignChecks, fitting
-from health_pipeline.risk.episodes import Ended, Episode, EpisodesBefore, is_quiet, recent_signals, step
+from health_pipeline.risk.episodes import Ended, Episode, EpisodesBefore, is_quiet, recent_signals, step, tell
 from health_pipeline.risk.evidence import RecordsBySet, Showing, pieces
 from health_pipeline.risk.model import BenignCheck, Evidence, FiredSignal, Pattern, Reading, Risk, Severity, Side
 from health_pipeline.risk.opening import openers
@@ -41,6 +41,7 @@ class RiskInputs:
     policy, not_applicable_domains : what fires, and what the company does not have
     query_hash : of the compiled model behind `records_of`
     ended : packets that people have ended, by the week that knows it
+    taken_up : packets that people have begun to work on, by the week that knows it
     paths : values of the features of `path_of`, of the weeks before too; None: no path is known
     """
 
@@ -51,6 +52,7 @@ class RiskInputs:
     not_applicable_domains: tuple[str, ...] = ()
     query_hash: str = ""
     ended: Ended = field(default_factory=dict)
+    taken_up: Ended = field(default_factory=dict)
     paths: FeaturePaths | None = None
 
 
@@ -60,6 +62,9 @@ class ReviewedWeek:
 
     Attributes
     ----------
+    risks : open ones, and those whose closing became known. A quiet one that nobody works on is there once, in the week
+        in which it fell quiet
+    waiting : quiet ones that were there in a week before, and wait for a person to close them
     fired : accounts on which each signal fired
     without_record : accounts on which it was met and no landed record shows it, so that it did not fire
     unknown : accounts on which it might be met, and what it reads is not known
@@ -68,6 +73,7 @@ class ReviewedWeek:
 
     week: Week
     risks: tuple[Risk, ...]
+    waiting: int
     fired: Mapping[str, int]
     without_record: Mapping[str, int]
     unknown: Mapping[str, int]
@@ -115,6 +121,7 @@ class _WeekReview:
         self.inputs, self.policy, self.week = inputs, inputs.policy, week
         self.episodes, self.last_episode = episodes, last_episode
         self.ended = inputs.ended.get(week.monday, frozenset())
+        self.taken_up = inputs.taken_up.get(week.monday, frozenset())
         of_week = pc.equal(inputs.features["week"], pa.scalar(week.monday, pa.date32()))
         table = inputs.features.filter(of_week).sort_by("account_id")
         self.rows = FeatureRows(table)
@@ -134,6 +141,7 @@ class _WeekReview:
         self.showing = Showing(self.policy.records_per_set, inputs.query_hash)
         self.without_record: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
+        self.waiting = 0
 
     def run(self) -> ReviewedWeek:
         is_met = np.any([one.is_met for one in self.observed.values()], axis=0) if self.observed else np.empty(0)
@@ -151,7 +159,9 @@ class _WeekReview:
         )
         unknown = {name: int(one.is_unknown.sum()) for name, one in self.observed.items()}
         skipped = tuple(sorted({signal.id for signal in self.policy.signals} - set(self.observed)))
-        return ReviewedWeek(self.week, risks, dict(self.fired), dict(self.without_record), unknown, skipped)
+        return ReviewedWeek(
+            self.week, risks, self.waiting, dict(self.fired), dict(self.without_record), unknown, skipped
+        )
 
     def _account(self, row: int, met: Sequence[RiskSignal], records: RecordsBySet) -> Iterator[Risk]:
         found = []
@@ -177,8 +187,11 @@ class _WeekReview:
             if after is None:
                 self.episodes.pop(key, None)
                 continue
-            self.episodes[key] = after
             self.last_episode[key] = after.episode
+            self.episodes[key], is_shown = tell(after, self.week.monday, self.policy.quiet_weeks, self.taken_up)
+            if not is_shown:
+                self.waiting += 1
+                continue
             known_by = before.recent if before is not None and before.episode == after.episode else {}
             levels = [self.levels[name] for name in known_by if name in self.levels]
             # of a risk that was closed only what goes on is shown

@@ -59,7 +59,7 @@ def test_what_left_the_queue_is_said(builder):
         return [{**row, "is_quiet": place < 2, "queue_rank": row["queue_rank"]} for place, row in enumerate(rows)]
 
     data = read_release(builder(edit={"risk_packets": two_quiet}).build())
-    said = "2 risks fired nothing for weeks and left the queue: closing them is proposed to a person."
+    said = "2 risks fell quiet and left the queue this week: closing them is proposed to a person."
     assert said in risk_sections.line_sentence(data)
 
 

@@ -108,6 +108,7 @@ def review(
     weeks: Sequence[date] = (MONDAY,),
     before: EpisodesBefore | None = None,
     ended: Ended | None = None,
+    taken_up: Ended | None = None,
     not_applicable: tuple[str, ...] = (),
 ) -> list[ReviewedWeek]:
     """Review weeks on hand-made features; the records are there in every week."""
@@ -127,5 +128,6 @@ def review(
         not_applicable_domains=not_applicable,
         query_hash="query",
         ended=ended or {},
+        taken_up=taken_up or {},
     )
     return list(review_weeks(inputs, [Week(week) for week in weeks]))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from health_pipeline.risk.episodes import Episode, EpisodesBefore, is_quiet, packet_id, recent_signals, step
+from health_pipeline.risk.episodes import Episode, EpisodesBefore, is_quiet, packet_id, recent_signals, step, tell
 from health_pipeline.risk.model import Side
 
 FIRST = date(2026, 1, 5)
+QUIET_WEEKS = 2
 KEY: tuple[str, Side] = ("acc", "risk")
 
 
@@ -28,15 +29,38 @@ def fold(
     reopened: Mapping[int, frozenset[str]] | None = None,
 ) -> list[Episode | None]:
     """The account's risk after each week, from the signals that fired in it."""
+    return [one for one, _ in told(weeks, closings, before, first, reopened)]
+
+
+def told(
+    weeks: Sequence[Sequence[str]],
+    closings: Mapping[str, date] | None = None,
+    before: EpisodesBefore | None = None,
+    first: int = 0,
+    reopened: Mapping[int, frozenset[str]] | None = None,
+    taken_up: Collection[int] = (),
+) -> list[tuple[Episode | None, bool]]:
+    """The account's risk after each week, and whether the week shows it; in `taken_up` a person works on it."""
     state = before.open.get(KEY) if before else None
     newest = before.last_episode.get(KEY, 0) if before else 0
-    found: list[Episode | None] = []
+    found: list[tuple[Episode | None, bool]] = []
     for number, signals in enumerate(weeks, start=first):
         ended = frozenset(name for name, since in (closings or {}).items() if since <= monday(number))
         state = step(state, newest, KEY, monday(number), signals, ended - (reopened or {}).get(number, frozenset()))
         newest = max(newest, state.episode if state else 0)
-        found.append(state)
+        is_shown = False
+        if state is not None:
+            working = frozenset({state.packet_id} if number in taken_up else ())
+            state, is_shown = tell(state, monday(number), QUIET_WEEKS, working)
+        found.append((state, is_shown))
     return found
+
+
+def shown(weeks: Sequence[Sequence[str]], *given: Any, **more: Any) -> list[dict[str, Any] | None]:
+    """The rows of risk_packets of the weeks; None where a week has none. Arguments as of `told`."""
+    first = more.get("first", 0)
+    found = enumerate(told(weeks, *given, **more), start=first)
+    return [row(one, monday(number)) if one and is_shown else None for number, (one, is_shown) in found]
 
 
 def row(episode: Episode, week: date) -> dict[str, Any]:
@@ -49,6 +73,7 @@ def row(episode: Episode, week: date) -> dict[str, Any]:
         "signals": ",".join(episode.firing) or None,
         "signals_since": ",".join(since.isoformat() for since in episode.firing.values()) or None,
         "state": "closed" if episode.is_closed else "detected",
+        "is_quiet": is_quiet(episode, week, QUIET_WEEKS),
     }
 
 
@@ -134,22 +159,37 @@ CLOSINGS = st.dictionaries(st.integers(1, 4), st.integers(0, 9), max_size=3)
 
 
 REOPENED = st.dictionaries(st.integers(0, 9), st.sets(st.integers(1, 4)), max_size=4)
+TAKEN_UP = st.sets(st.integers(0, 9), max_size=4)
 
 
-@given(WEEKS, CLOSINGS, REOPENED, st.integers(0, 9))
-def test_a_run_per_week_from_published_rows_gives_the_same(weeks, closings, reopened, cut):
+@given(WEEKS, CLOSINGS, REOPENED, TAKEN_UP, st.integers(0, 9))
+def test_a_run_per_week_from_published_rows_shows_the_same(weeks, closings, reopened, taken_up, cut):
     closed = {packet_id("acc", "risk", episode): monday(number) for episode, number in closings.items()}
     open_again = {
         number: frozenset(packet_id("acc", "risk", episode) for episode in episodes)
         for number, episodes in reopened.items()
     }
-    whole = fold(weeks, closed, reopened=open_again)
-    published = [row(one, monday(number)) for number, one in enumerate(whole) if one]
+    whole = shown(weeks, closed, reopened=open_again, taken_up=taken_up)
+    published = [one for one in whole if one]
     # rows of the run's own weeks are there in a restatement, and count for nothing
     before = EpisodesBefore(published, monday(cut))
-    again = fold(weeks[cut:], closed, before, first=cut, reopened=open_again)
-    shown = [(one and row(one, monday(number))) for number, one in enumerate(whole)]
-    assert [(one and row(one, monday(number))) for number, one in enumerate(again, start=cut)] == shown[cut:]
+    again = shown(weeks[cut:], closed, before, first=cut, reopened=open_again, taken_up=taken_up)
+    assert again == whole[cut:]
+
+
+def test_a_quiet_risk_is_shown_once_until_something_fires_or_a_person_works_on_it():
+    weeks = [["a"], [], [], [], [], ["b"], [], [], [], []]
+    quiet = [(one["week"], one["is_quiet"]) for one in shown(weeks) if one]
+    # two weeks of silence make it quiet in week 2, and again in week 7
+    assert quiet == [(monday(n), n in (2, 7)) for n in (0, 1, 2, 5, 6, 7)]
+    worked_on = [one and one["week"] for one in shown(weeks, taken_up={4})]
+    assert worked_on == [monday(0), monday(1), monday(2), None, *map(monday, (4, 5, 6, 7)), None, None]
+
+
+def test_a_quiet_risk_that_waits_is_shown_when_its_closing_becomes_known():
+    closed = {packet_id("acc", "risk", 1): monday(5)}
+    found = [one and (one["week"], one["state"]) for one in shown([["a"], *[[]] * 6], closed)]
+    assert found[2:] == [(monday(2), "detected"), None, None, (monday(5), "closed"), None]
 
 
 @given(WEEKS, CLOSINGS)

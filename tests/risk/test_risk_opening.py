@@ -89,6 +89,23 @@ def test_two_medium_signals_open_and_one_of_them_does_not_keep_it_going():
     assert (third.risks[0].occurrences, third.risks[0].last_fired_week) == (1, weeks[1])
 
 
+def test_a_quiet_risk_is_shown_once_and_waits_for_a_person():
+    rules = policy(signal("backlog", "open_backlog", ">=", 3, contribution="high"), **{**RULES, "quiet_weeks": 1})
+    weeks = [MONDAY + timedelta(weeks=number) for number in range(5)]
+    backlogs = (3, 0, 0, 0, 3)
+    rows = [
+        {"account_id": "a", "open_backlog": backlog, "week": week}
+        for week, backlog in zip(weeks, backlogs, strict=True)
+    ]
+    records = {"a": [record("open_tickets", "T1")]}
+    found = review(rules, *rows, records=records, weeks=weeks)
+    assert [[risk.is_quiet for risk in one.risks] for one in found] == [[False], [True], [], [], [False]]
+    assert [one.waiting for one in found] == [0, 0, 1, 1, 0]
+    worked_on = {weeks[2]: frozenset({found[0].risks[0].packet_id})}
+    found = review(rules, *rows, records=records, weeks=weeks, taken_up=worked_on)
+    assert [[risk.is_quiet for risk in one.risks] for one in found] == [[False], [True], [True], [], [False]]
+
+
 def test_an_explained_fall_opens_nothing_by_itself():
     fell = signal(
         "fell", "usage_change_share_4w", "<=", -0.3, category="adoption", contribution="high",
