@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 
+def naive_utc(moment: datetime) -> datetime:
+    """The moment in UTC without a zone, as tables and files hold it; one without a zone is in UTC already."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 @dataclass(frozen=True, order=True)
 class Week:
     """A week named by the Monday it starts.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.content import json_text
 
 EVENT_TABLE = "ledger_event"
@@ -66,7 +67,7 @@ def event_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
     """
     chained = {name: row[name] for name in CHAINED_COLUMNS}
     at: datetime = row["at"]
-    naive = at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+    naive = naive_utc(at)
     chained["at"] = naive.isoformat(timespec="microseconds")
     return hashlib.sha256(json_text({**chained, "prev_hash": prev_hash}).encode()).hexdigest()
 

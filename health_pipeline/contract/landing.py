@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import pyarrow as pa
 import yaml
@@ -159,6 +160,21 @@ def landing_tables() -> dict[str, LandingTable]:
 
 def arrow_schema(table: LandingTable) -> pa.Schema:
     """Return the exact schema of a landed file: own columns, source columns, load columns."""
-    return pa.schema(
-        [pa.field(column.name, ARROW_TYPES[column.type]) for column in (*table.columns, *SOURCE_COLUMNS, *LOAD_COLUMNS)]
-    )
+    return schema_of((*table.columns, *SOURCE_COLUMNS, *LOAD_COLUMNS))
+
+
+class TypedColumn(Protocol):
+    """A column of either contract."""
+
+    @property
+    def name(self) -> str:
+        """As the table has it."""
+
+    @property
+    def type(self) -> ColumnType:
+        """As the contract writes it."""
+
+
+def schema_of(columns: Iterable[TypedColumn]) -> pa.Schema:
+    """Return the Arrow schema of columns of the contract, in their order."""
+    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in columns])

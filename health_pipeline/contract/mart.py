@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 import yaml
 
-from health_pipeline.contract.landing import ARROW_TYPES, DUCKDB_TYPES, ColumnType
+from health_pipeline.contract.landing import DUCKDB_TYPES, ColumnType, schema_of
 
 Partition = Literal["week", "quarter", "none"]
 
@@ -74,7 +74,7 @@ class MartTable:
     @property
     def arrow_schema(self) -> pa.Schema:
         """Schema of the built columns."""
-        return pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in self.built_columns])
+        return schema_of(self.built_columns)
 
 
 @cache

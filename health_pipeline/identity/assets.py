@@ -1,12 +1,10 @@
 """Dagster asset of the identity room: the crosswalk from source records to accounts."""
 
-from datetime import UTC
-
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.identity.crosswalk import Crosswalk
 from health_pipeline.identity.store import refresh_identity
@@ -62,7 +60,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 
 def _known_in(crosswalk: Crosswalk, week: Week, cutoff_hours: int) -> dict[str, float]:
     """Links in force at the week's known_at, and the accounts they lead to."""
-    at = pa.scalar(week.known_at(cutoff_hours).astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
+    at = pa.scalar(naive_utc(week.known_at(cutoff_hours)), pa.timestamp("us"))
     links = crosswalk.links
     ended = pc.fill_null(pc.less_equal(links["valid_to"], at), False)
     in_force = links.filter(pc.and_(pc.less_equal(links["valid_from"], at), pc.invert(ended)))

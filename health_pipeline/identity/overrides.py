@@ -6,12 +6,13 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.identity.names import normalise_domain
 from health_pipeline.policy.documents import PolicyError, PolicyModel, load_document
 
@@ -35,7 +36,7 @@ def _moment(given: Any) -> Any:
         except ValueError as error:
             raise ValueError("write a date as YYYY-MM-DD, or a time as YYYY-MM-DDTHH:MM:SSZ") from error
     if isinstance(given, datetime):
-        return given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo else given
+        return naive_utc(given)
     if isinstance(given, date):
         return datetime(given.year, given.month, given.day)  # noqa: DTZ001 - naive means UTC by contract
     raise ValueError("write a date as YYYY-MM-DD, or a time as YYYY-MM-DDTHH:MM:SSZ")

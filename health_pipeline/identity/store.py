@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
-from health_pipeline.contract.clocks import week_of
+from health_pipeline.contract.clocks import naive_utc, week_of
 from health_pipeline.contract.landing import arrow_schema, landing_tables
 from health_pipeline.identity.changes import ROW_COLUMNS
 from health_pipeline.identity.crosswalk import Crosswalk, build_crosswalk
@@ -103,7 +103,7 @@ def first_known_at(manifest: pa.Table, cutoff_hours: int) -> datetime | None:
     week = week_of(first).shift(-1)
     while week.known_at(cutoff_hours) < first:
         week = week.shift(1)
-    return week.known_at(cutoff_hours).replace(tzinfo=None)
+    return naive_utc(week.known_at(cutoff_hours))
 
 
 def _write_atomically(table: pa.Table, path: Path) -> None:

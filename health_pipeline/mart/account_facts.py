@@ -12,6 +12,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from health_pipeline.contract.case_states import UNTOUCHED
+
 
 @dataclass(frozen=True, order=True)
 class RecordKey:
@@ -137,10 +139,6 @@ class EarlierEpisode:
     likelihood: int | None = None
     impact: int | None = None
     suggested_severity: str | None = None
-
-
-# The state of a packet that nobody looked at yet.
-UNTOUCHED = "detected"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.mart.account_facts import CaseAsKnown, Decided
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.warehouse import INTERMEDIATE_SCHEMA
@@ -71,7 +71,7 @@ def read_measurements(settings: Settings, week: Week, cutoff_hours: int) -> pa.T
             "select event_id, case_id, source_account_id as account_id, case_id as packet_id, "
             f"measured_as as event_type, is_by_person, occurred_at from {_EVENTS} "
             "where measured_as is not null and occurred_at < ? and available_at <= ? order by occurred_at, event_id",
-            [_naive(week.as_of_at), _naive(week.known_at(cutoff_hours))],
+            [naive_utc(week.as_of_at), naive_utc(week.known_at(cutoff_hours))],
         ).to_arrow_table()
 
 
@@ -111,7 +111,3 @@ def _rows(connection: duckdb.DuckDBPyConnection, model: str, weeks: Iterable[Wee
     ).to_arrow_table()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
-
-
-def _naive(moment: Any) -> Any:
-    return moment.replace(tzinfo=None)

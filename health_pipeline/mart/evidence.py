@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.warehouse import INTERMEDIATE_SCHEMA
@@ -174,7 +174,7 @@ def _records(
     connection: duckdb.DuckDBPyConnection, table: str, name: str, week: Week, known_at: datetime
 ) -> list[LandedRecords]:
     """Count and name the records of a table, by system."""
-    as_of_at = week.as_of_at.replace(tzinfo=None)
+    as_of_at = naive_utc(week.as_of_at)
     # a state has no window of its own: its feature compares it with what it was
     days = None if table in STATE_TABLES else window_days(name)
     contract = landing_tables()[table]

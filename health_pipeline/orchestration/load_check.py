@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from health_pipeline.contract.clocks import last_ended_week
+from health_pipeline.contract.clocks import last_ended_week, naive_utc
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.identity.crosswalk import build_crosswalk
 from health_pipeline.identity.overrides import load_overrides
@@ -132,7 +132,7 @@ def _stale(
 ) -> Iterator[str]:
     """What the newest week that can be reviewed now would find stale: a historical load only knows its own times."""
     week = last_ended_week(loaded_at, company.cutoff_hours)
-    known_at = week.known_at(company.cutoff_hours).astimezone(UTC).replace(tzinfo=None)
+    known_at = naive_utc(week.known_at(company.cutoff_hours))
     for load in loads:
         record = committed.get(load.result.load_id or "")
         if record is None or load.result.status != "committed" or record.loaded_at <= known_at:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from health_pipeline.contract.case_states import ENDED
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.planning.capacity import capacity_rows
@@ -21,7 +22,6 @@ from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.playbooks import Playbook, PlaybookPolicy
 from health_pipeline.policy.wording import TIER_WORDS, WATERMELON_WORDS, counted, role_words
-from health_pipeline.risk.model import ENDED
 
 # 1 is first. A watermelon comes before watch: nobody else looks at an account that is green.
 PRIORITIES = {

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
-from health_pipeline.contract.clocks import Quarter, Week
+from health_pipeline.contract.clocks import Quarter, Week, naive_utc
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.publication.errors import CandidateError
@@ -43,7 +43,6 @@ from health_pipeline.publication.releases import (
     candidates_folder,
     current_release,
     damaged,
-    naive_utc,
     next_sequence,
     refuse_damaged,
 )

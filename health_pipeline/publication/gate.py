@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.mart import MartTable, mart_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.observability.logs import get_logger
@@ -23,7 +24,6 @@ from health_pipeline.publication.releases import (
     current_release,
     flip,
     load_release,
-    naive_utc,
     next_sequence,
     prune_locked,
     publish_lock,

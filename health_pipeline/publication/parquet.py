@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from health_pipeline.contract.landing import ARROW_TYPES
+from health_pipeline.contract.landing import schema_of
 from health_pipeline.contract.mart import MartTable
 
 FOLDER = "parquet"
@@ -25,7 +25,7 @@ def slice_path(table: str, slice_name: str) -> str:
 
 def published_schema(table: MartTable) -> pa.Schema:
     """Every column of the published table, `published_at` included."""
-    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in table.columns])
+    return schema_of(table.columns)
 
 
 def write_slice(folder: Path, table: MartTable, slice_name: str, rows: pa.Table) -> str:

@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.publication.errors import DamagedReleaseError, PublicationError
@@ -92,11 +92,6 @@ class Release:
     def published_at(self) -> datetime:
         """When `current` was pointed at it, naive UTC."""
         return datetime.fromisoformat(self.manifest["published_at"])
-
-
-def naive_utc(moment: datetime) -> datetime:
-    """The instant as the contract stores it: UTC without an offset."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def releases_folder(settings: Settings) -> Path:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.quality.verdict import CheckResult, Verdict
 
 # open -> assigned (again and again) -> closed; or open -> closed. Closed is the end: the same failure afterwards is
@@ -99,7 +99,7 @@ class Incident:
 
     def age(self, now: datetime) -> str:
         """How long it has been open, or was until it was closed: `3 hours`, `12 days`."""
-        hours = int(((self.closed_at or _naive(now)) - self.opened_at).total_seconds() // 3600)
+        hours = int(((self.closed_at or naive_utc(now)) - self.opened_at).total_seconds() // 3600)
         number, unit = (hours, "hour") if hours < 48 else (hours // 24, "day")
         return f"{max(number, 0)} {unit}{'' if number == 1 else 's'}"
 
@@ -158,7 +158,7 @@ def record_incident(
     shown = ", ".join(checks[:3]) + (f" and {len(checks) - 3} more" if len(checks) > 3 else "")
     details = {"checks": [_detail(result) for result in sorted(results, key=lambda one: one.check)]}
     values = {
-        "opened_at": _naive(opened_at),
+        "opened_at": naive_utc(opened_at),
         "kind": kind,
         "title": (title or f"{kind.replace('_', ' ').capitalize()}: {shown or 'no check'}")[:400],
         "owner_email": owner_email,
@@ -251,7 +251,7 @@ def close_incident(ledger_url: str, incident_id: str, closed_by: str, note: str,
         raise IncidentError("Closing an incident needs a name and a note on what it was and what was done.")
     if len(note) > NOTE_CHARACTERS:
         raise IncidentError(f"The note has {len(note):,} characters; {NOTE_CHARACTERS:,} fit.")
-    values = {"state": "closed", "closed_by": closed_by, "note": note, "closed_at": _naive(closed_at)}
+    values = {"state": "closed", "closed_by": closed_by, "note": note, "closed_at": naive_utc(closed_at)}
     return _change(ledger_url, incident_id, values, closed_by, "closed", closed_at, note)
 
 
@@ -292,7 +292,14 @@ def _note(
     owner_email: str,
     note: str | None = None,
 ) -> None:
-    row = {"incident_id": incident_id, "at": _naive(at), "by": by, "act": act, "owner_email": owner_email, "note": note}
+    row = {
+        "incident_id": incident_id,
+        "at": naive_utc(at),
+        "by": by,
+        "act": act,
+        "owner_email": owner_email,
+        "note": note,
+    }
     connection.execute(INCIDENT_EVENT.insert().values(**row))
 
 
@@ -342,7 +349,3 @@ def _detail(result: CheckResult) -> dict[str, Any]:
         "unexpected_count": result.unexpected_count,
         "row_ids": [dict(row) for row in result.row_ids],
     }
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

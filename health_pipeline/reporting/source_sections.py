@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.policy.company import DOMAIN_KINDS, CompanyPolicy
 from health_pipeline.policy.features import KNOWN_STATUSES
 from health_pipeline.policy.wording import counted, percent
@@ -212,7 +213,7 @@ def coverage_table(data: ReleaseData, company: CompanyPolicy) -> Table:
 
 def incidents_table(incidents: Sequence[ReportedIncident], now: datetime) -> Table:
     """Data incidents that are not closed, oldest first, then the ones closed lately with their notes."""
-    lately = [one for one in incidents if one.closed_at is not None and _naive(now) - one.closed_at <= CLOSED_SHOWN]
+    lately = [one for one in incidents if one.closed_at is not None and naive_utc(now) - one.closed_at <= CLOSED_SHOWN]
     waiting = [one for one in incidents if one.state != "closed"]
     cells = [
         (
@@ -255,10 +256,6 @@ def incidents_sentence(incidents: Sequence[ReportedIncident], now: datetime) -> 
     text = f"{counted(len(waiting), 'data incident')} {'is' if len(waiting) == 1 else 'are'} not closed"
     text += f", {unassigned:,} of them without a person" if unassigned else ""
     return f"{text}; the oldest for {oldest.age(now)}."
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None)
 
 
 def provenance(data: ReleaseData) -> list[tuple[str, str]]:

@@ -9,9 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from health_pipeline.contract.case_states import EFFECTIVE
 from health_pipeline.policy.review import ReviewPolicy
 from health_pipeline.review import people
 from health_pipeline.review.cases import Approval, Case, Proposal, approval_holds
+from health_pipeline.review.database import in_parts
 from health_pipeline.review.events import Draft, append, event_of_key, head, read_events
 from health_pipeline.review.fold import fold
 from health_pipeline.review.forms import ReadForm
@@ -19,7 +21,7 @@ from health_pipeline.review.people import FOUR_EYES_SET, USER_SET
 from health_pipeline.review.permissions import Person
 from health_pipeline.review.projection import CaseFilter, find_cases, query_cases, save_cases
 from health_pipeline.review.schema import EVENT
-from health_pipeline.review.states import BY_ACTION, EFFECTIVE
+from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import Question, stopped_by_rules
 from health_pipeline.review.tokens import DeskToken
 
@@ -206,10 +208,10 @@ def handed_out_key(token: DeskToken, wanted: str) -> str:
 def _changed(connection: Connection, case_ids: Sequence[str]) -> dict[str, int]:
     """The newest event of each case that is more than a look."""
     found: dict[str, int] = {}
-    for start in range(0, len(case_ids), 500):
+    for part in in_parts(case_ids):
         query = (
             select(EVENT.c.case_id, func.max(EVENT.c.seq).label("seq"))
-            .where(EVENT.c.case_id.in_(case_ids[start : start + 500]), EVENT.c.type.not_in(_LOOKING))
+            .where(EVENT.c.case_id.in_(part), EVENT.c.type.not_in(_LOOKING))
             .group_by(EVENT.c.case_id)
         )
         found |= {row.case_id: row.seq for row in connection.execute(query)}
@@ -230,11 +232,9 @@ def _given_and_done(
     """Number and hash of each approval by its event id; and which options were done under which approval."""
     given: dict[str, tuple[int, str]] = {}
     done: set[tuple[str, str]] = set()
-    for start in range(0, len(case_ids), 500):
-        part = case_ids[start : start + 500]
-        for event in read_events(connection, part, ("approved", "action_taken")):
-            if event.type == "approved":
-                given[event.event_id] = (event.seq, event.hash)
-            else:
-                done.add((event.payload["approval_event_id"], event.payload["mitigation"]))
+    for event in read_events(connection, case_ids, ("approved", "action_taken")):
+        if event.type == "approved":
+            given[event.event_id] = (event.seq, event.hash)
+        else:
+            done.add((event.payload["approval_event_id"], event.payload["mitigation"]))
     return given, done

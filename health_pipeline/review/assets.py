@@ -11,6 +11,7 @@ from health_pipeline.review.landed_decisions import LandedDecisions, land_decisi
 from health_pipeline.review.landed_overrides import land_overrides
 from health_pipeline.review.ledger import Ledger
 from health_pipeline.review.telling import TOLD, tell_high_risks
+from health_pipeline.sources.landing import LoadResult
 
 GROUP = "01_sources"
 AFTER_GROUP = "08_review"
@@ -35,8 +36,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         settings = context.resources.settings
         company = load_company(settings.policy).model
         result = land_overrides(settings, company, weeks_of(context)[-1].known_at(company.cutoff_hours))
-        if result is not None and result.status not in {"committed", "duplicate"}:
-            raise dg.Failure(description=f"Overrides were not landed: {' '.join(result.messages)}", allow_retries=False)
+        _refuse_unlanded("Overrides", result)
         logger.info("overrides_landed", status=result.status if result else "none")
         return dg.MaterializeResult(metadata={"overrides": result.rows if result else 0})
 
@@ -113,6 +113,11 @@ def build_landing_assets() -> list[dg.AssetsDefinition]:
     return [picked_up_decisions]
 
 
+def _refuse_unlanded(what: str, load: LoadResult | None) -> None:
+    if load is not None and not load.is_landed:
+        raise dg.Failure(description=f"{what} were not landed: {' '.join(load.messages)}", allow_retries=False)
+
+
 def _of_landing(landed: LandedDecisions | None) -> dict[str, str | int]:
     """What the run's page says of a landing.
 
@@ -124,7 +129,6 @@ def _of_landing(landed: LandedDecisions | None) -> dict[str, str | int]:
     if landed is None:
         return {"events": 0, "newest event": 0}
     load = landed.load
-    if load is not None and load.status not in {"committed", "duplicate"}:
-        raise dg.Failure(description=f"Decisions were not landed: {' '.join(load.messages)}", allow_retries=False)
+    _refuse_unlanded("Decisions", load)
     logger.info("decisions_landed", status=load.status if load else "none", last_seq=landed.last_seq)
     return {"events": load.rows if load else 0, "newest event": landed.last_seq}

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from health_pipeline.contract.case_states import EFFECTIVE, ENDED, UNDER_WAY, UNTOUCHED, Outcome, State
 from health_pipeline.policy.review import Severity
-from health_pipeline.review.states import EFFECTIVE, ENDED, UNDER_WAY, Outcome, State
 
 SEVERITY_RANK: dict[str | None, int] = {None: 0, "low": 1, "medium": 2, "high": 3, "critical": 4}
 CauseState = Literal["suspected", "corroborated", "confirmed", "refuted", "unknown"]
@@ -150,7 +150,7 @@ class Case:
     @property
     def is_set_aside(self) -> bool:
         """Quiet for long enough before anybody took it up: proposed for closing, and not among what presses."""
-        return self.is_quiet and self.state == "detected"
+        return self.is_quiet and self.state == UNTOUCHED
 
 
 CASE_JSON: TypeAdapter[Case] = TypeAdapter(Case)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 SCHEMA_REVISION = "0005"
 # 5 s lost writes under eight writers when it was tried.
 BUSY_SECONDS = 30
+# As many values as a statement names at once; SQLite had a limit of 999 for long.
+VALUES_AT_ONCE = 500
 # The lock round "read head, append" in PostgreSQL: without it two writers follow the same head and the chain forks.
 ADVISORY_LOCK = 0x1ED6E7
 
@@ -74,6 +76,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         yield connection
+
+
+def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values in their order, as many at a time as a statement may name."""
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        yield values[start : start + VALUES_AT_ONCE]
 
 
 def upgrade(engine: Engine) -> None:

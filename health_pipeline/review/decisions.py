@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+from health_pipeline.contract.case_states import EFFECTIVE
 from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.events import Draft
 from health_pipeline.review.permissions import SYSTEM
-from health_pipeline.review.states import BY_ACTION, EFFECTIVE
+from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import Question, Stopped
 
 REFUSED = "refused_by_stop_rule"

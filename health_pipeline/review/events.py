@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.content import json_text
 from health_pipeline.contract.event_chain import EVENT_COLUMNS, GENESIS, ChainHead, event_hash
 from health_pipeline.review.cases import Event
+from health_pipeline.review.database import in_parts
 from health_pipeline.review.schema import EVENT
 
 ROWS_AT_ONCE = 2000
@@ -67,7 +71,7 @@ def append(connection: Connection, drafts: Sequence[Draft]) -> list[Event]:
             "case_version": draft.case_version,
             "type": draft.type,
             "actor": draft.actor,
-            "at": draft.at.astimezone(UTC).replace(tzinfo=None),
+            "at": naive_utc(draft.at),
             "payload": json_text(draft.payload),
             "packet_hash": draft.packet_hash,
             "idempotency_key": draft.idempotency_key,
@@ -96,12 +100,18 @@ def read_events(
 ) -> Iterator[Event]:
     """Events in order, of some cases, of some types, after a number; all of them by default."""
     query = select(EVENT).where(EVENT.c.seq > after_seq).order_by(EVENT.c.seq).limit(limit)
-    if case_ids is not None:
-        query = query.where(EVENT.c.case_id.in_(case_ids))
     if types is not None:
         query = query.where(EVENT.c.type.in_(types))
     if up_to_seq is not None:
         query = query.where(EVENT.c.seq <= up_to_seq)
+    queries = [query]
+    if case_ids is not None:
+        queries = [query.where(EVENT.c.case_id.in_(part)) for part in in_parts(case_ids)]
+    found = [_run(connection, one) for one in queries]
+    return islice(heapq.merge(*found, key=lambda event: event.seq), limit)
+
+
+def _run(connection: Connection, query: Select[Any]) -> Iterator[Event]:
     for row in connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
         yield _event(row_values(row))
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from health_pipeline.contract.case_states import UNDER_WAY, UNTOUCHED
 from health_pipeline.review.cases import Approval, Assumption, Case, Cause, Event, Proposal, TextRef
-from health_pipeline.review.states import UNDER_WAY
 
 TEXT_ERASED = "text_erased"
 PACKET_RENEWED = "packet_renewed"
@@ -56,7 +56,7 @@ def _detected(event: Event) -> Case:
         case_id=str(event.case_id),
         account_id=values["account_id"],
         version=event.case_version or 1,
-        state="detected",
+        state=UNTOUCHED,
         packet_hash=str(event.packet_hash),
         week=date.fromisoformat(values["week"]),
         as_of_at=event.at,

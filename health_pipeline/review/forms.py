@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, get_args
 
+from health_pipeline.contract.case_states import Outcome
 from health_pipeline.contract.closest import closest
 from health_pipeline.policy.review import Severity
 from health_pipeline.review.cases import AssumptionState, CauseState
-from health_pipeline.review.states import BY_ACTION, Outcome
+from health_pipeline.review.states import BY_ACTION
 
 SEEN = "packet_hash"
 TEXT_CHARACTERS = 10_000

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from health_pipeline.contract.case_states import EFFECTIVE
 from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.review.cases import SEVERITY_RANK, Case
@@ -17,7 +18,6 @@ from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
 from health_pipeline.review.fold import PACKET_RENEWED
 from health_pipeline.review.permissions import SYSTEM
-from health_pipeline.review.states import EFFECTIVE
 
 TAKEN_IN = "release_taken_in"
 

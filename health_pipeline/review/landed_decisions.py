@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from health_pipeline.contract.landing import landing_tables
+from health_pipeline.contract.clocks import naive_utc
+from health_pipeline.contract.landing import landing_tables, schema_of
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.quality.ledger_chain import ledger_head
 from health_pipeline.review.action_queue import HANDED_OUT
 from health_pipeline.review.cases import Case, Event
+from health_pipeline.review.database import reading
+from health_pipeline.review.events import read_events
 from health_pipeline.review.fold import fold
 from health_pipeline.review.ledger import Ledger
 from health_pipeline.review.measurement import measured_as
@@ -47,28 +50,28 @@ def land_decisions(settings: Settings, company: CompanyPolicy, moment: datetime)
     moment : when the extract is made, UTC; events after it wait for the next one. Where a later extract is landed
         already nothing is done: what it brought was not known before
     """
-    if ledger_head(settings.ledger_url) is None:
+    head = ledger_head(settings.ledger_url)
+    if head is None:
         return None
     landing = Landing(settings.landing, settings.quarantine, settings.duckdb_memory_limit)
     earlier = [load for load in landing.loads() if load.source_system == SYSTEM_NAME]
     last_seq = landed_seq(settings, earlier)
-    naive = moment.astimezone(UTC).replace(tzinfo=None)
-    if any(load.loaded_at >= naive for load in earlier):
+    naive = naive_utc(moment)
+    if any(load.loaded_at >= naive for load in earlier) or (earlier and head.seq <= last_seq):
         return LandedDecisions(None, last_seq)
-    with Ledger.open(settings) as ledger:
-        chain = ledger.events()
-    # in the chain's order up to the first one after the moment: a number once passed by is never looked for again
-    known = list(takewhile(lambda event: event.at <= moment, chain))
-    fresh = [event for event in known if event.seq > last_seq and event.case_id]
-    if not known or (earlier and not fresh):
-        return LandedDecisions(None, last_seq)
-    names = {event.case_id for event in fresh}
-    table = event_rows(fresh, (event for event in known if event.case_id in names))
+    with Ledger.open(settings) as ledger, reading(ledger.engine) as connection:
+        # in the chain's order up to the first one after the moment: a number once passed by is never looked for again
+        known = list(takewhile(lambda event: event.at <= moment, read_events(connection, after_seq=last_seq)))
+        fresh = [event for event in known if event.case_id]
+        if not known or (earlier and not fresh):
+            return LandedDecisions(None, last_seq)
+        names = sorted({str(event.case_id) for event in fresh})
+        table = event_rows(fresh, read_events(connection, names, up_to_seq=known[-1].seq))
     # A person decided on each row: an unusual number of them is no accident of a source.
     extract = Extract("review", SYSTEM_NAME, "incremental", (TableExtract(TABLE, table),))
     result = landing.load(extract, company, moment, accept=True)
     newest = max((event.seq for event in fresh), default=last_seq)
-    return LandedDecisions(result, newest if result.status in {"committed", "duplicate"} else last_seq)
+    return LandedDecisions(result, newest if result.is_landed else last_seq)
 
 
 def landed_seq(settings: Settings, loads: Iterable[LoadRecord]) -> int:
@@ -99,10 +102,8 @@ def event_rows(events: Iterable[Event], history: Iterable[Event]) -> pa.Table:
     """
     wanted = {event.event_id for event in events}
     found = [_row(event, case) for event, case in _folded(history) if event.event_id in wanted]
-    types = {"integer": pa.int64(), "timestamp": pa.timestamp("us"), "date": pa.date32(), "boolean": pa.bool_()}
-    columns = landing_tables()[TABLE].columns
-    schema = pa.schema([(column.name, types.get(column.type, pa.string())) for column in columns])
-    return pa.Table.from_pylist(sorted(found, key=lambda row: int(row["seq"])), schema=schema)
+    ordered = sorted(found, key=lambda row: int(row["seq"]))
+    return pa.Table.from_pylist(ordered, schema=schema_of(landing_tables()[TABLE].columns))
 
 
 def _folded(history: Iterable[Event]) -> Iterator[tuple[Event, Case]]:
@@ -127,7 +128,7 @@ def _row(event: Event, case: Case) -> Mapping[str, Any]:
         "actor": event.actor,
         # Another system that pulls an approved action is nobody either.
         "is_by_person": event.actor != SYSTEM and event.type != HANDED_OUT,
-        "occurred_at": _naive(event.at),
+        "occurred_at": naive_utc(event.at),
         "packet_hash": event.packet_hash,
         "mitigation": values.get("mitigation"),
         "response": values.get("response"),
@@ -143,7 +144,7 @@ def _row(event: Event, case: Case) -> Mapping[str, Any]:
         ),
         "escalation": case.escalation,
         "decision": proposal.decision if proposal else None,
-        "approved_at": _naive(approval.approved_at) if approval else None,
+        "approved_at": naive_utc(approval.approved_at) if approval else None,
         "assigned_owner_email": case.owner_email if case.is_owner_assigned else None,
         "follow_up_date": case.follow_up_on,
         "residual_target": proposal.residual_target if proposal else None,
@@ -155,7 +156,3 @@ def _row(event: Event, case: Case) -> Mapping[str, Any]:
 
 def _joined(parts: Iterable[str]) -> str | None:
     return ",".join(sorted(parts)) or None
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

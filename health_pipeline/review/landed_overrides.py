@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pyarrow as pa
 
-from health_pipeline.contract.landing import landing_tables
+from health_pipeline.contract.clocks import naive_utc
+from health_pipeline.contract.landing import landing_tables, schema_of
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.quality.ledger_chain import ledger_head
 from health_pipeline.review.ledger import Ledger
@@ -38,7 +39,7 @@ def land_overrides(settings: Settings, company: CompanyPolicy, known_at: datetim
     approved = [override for override in known if override.approved_at is not None]
     landing = Landing(settings.landing, settings.quarantine, settings.duckdb_memory_limit)
     last = max((load.loaded_at for load in landing.loads() if load.source_system == SYSTEM_NAME), default=None)
-    moment = known_at.astimezone(UTC).replace(tzinfo=None)
+    moment = naive_utc(known_at)
     if not approved or (last is not None and last >= moment):
         return None
     table = TableExtract("tier_override", override_rows(approved, reasons), is_complete=True)
@@ -61,17 +62,10 @@ def override_rows(overrides: Sequence[Override], reasons: Mapping[str, str | Non
             "reason": reasons.get(one.reason.text_id) or ERASED,
             "requested_by": one.requested_by,
             "approved_by": one.approved_by,
-            "approved_at": _naive(one.approved_at),
-            "expires_at": _naive(one.expires_at),
-            "withdrawn_at": _naive(one.withdrawn_at),
+            "approved_at": naive_utc(one.approved_at) if one.approved_at else None,
+            "expires_at": naive_utc(one.expires_at),
+            "withdrawn_at": naive_utc(one.withdrawn_at) if one.withdrawn_at else None,
         }
         for one in overrides
     ]
-    columns = [column.name for column in landing_tables()["tier_override"].columns]
-    moments = {"approved_at", "expires_at", "withdrawn_at"}
-    schema = pa.schema([(name, pa.timestamp("us") if name in moments else pa.string()) for name in columns])
-    return pa.Table.from_pylist(rows, schema=schema)
-
-
-def _naive(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
+    return pa.Table.from_pylist(rows, schema=schema_of(landing_tables()["tier_override"].columns))

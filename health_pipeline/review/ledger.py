@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
 
+from health_pipeline.contract.case_states import EFFECTIVE
 from health_pipeline.contract.clocks import SystemClock
 from health_pipeline.contract.event_chain import ChainHead, ChainReport
 from health_pipeline.observability.crash_points import crash_point
@@ -35,7 +36,7 @@ from health_pipeline.review.overrides import Override, OverrideRefusedError, fol
 from health_pipeline.review.overriding import OverrideRequest
 from health_pipeline.review.permissions import Person
 from health_pipeline.review.projection import CaseFilter
-from health_pipeline.review.states import BY_ACTION, EFFECTIVE
+from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import Question, stopped_by
 from health_pipeline.review.taking_in import last_week_taken_in, take_in
 from health_pipeline.review.verification import verify_ledger

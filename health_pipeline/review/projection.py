@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, delete, func, select, update
 
 from health_pipeline.review.cases import CASE_JSON, SEVERITY_RANK, Case, Event, waits_from
+from health_pipeline.review.database import in_parts
 from health_pipeline.review.fold import fold
 from health_pipeline.review.schema import CASE
 
@@ -58,8 +59,7 @@ def save_cases(connection: Connection, cases: Iterable[Case], known: set[str]) -
 def find_cases(connection: Connection, case_ids: Sequence[str]) -> dict[str, Case]:
     """Cases by id; those that are not there are left out."""
     found: dict[str, Case] = {}
-    for start in range(0, len(case_ids), 500):
-        part = case_ids[start : start + 500]
+    for part in in_parts(case_ids):
         for row in connection.execute(select(CASE.c.document).where(CASE.c.case_id.in_(part))):
             one = CASE_JSON.validate_json(row.document)
             found[one.case_id] = one

@@ -3,44 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-State = Literal[
-    "detected",
-    "in_review",
-    "needs_evidence",
-    "proposed",
-    "changes_requested",
-    "rejected",
-    "withdrawn",
-    "deferred",
-    "approved",
-    "in_progress",
-    "awaiting_outcome",
-    "expired",
-    "dismissed",
-    "superseded",
-    "reopened",
-    "closed",
-]
-Outcome = Literal["saved", "lost", "false_positive", "unresolved"]
-
-ENDED: frozenset[str] = frozenset({"closed", "dismissed", "superseded"})
-# Waits for somebody to look at it: nothing is proposed, or what was proposed is gone.
-UNDECIDED: tuple[State, ...] = (
-    "detected",
-    "in_review",
-    "needs_evidence",
-    "changes_requested",
-    "rejected",
-    "withdrawn",
-    "expired",
-    "reopened",
-)
-# An approval in these states has an effect, as long as it holds.
-EFFECTIVE: tuple[State, ...] = ("approved", "in_progress")
-UNDER_WAY: tuple[State, ...] = ("approved", "in_progress", "awaiting_outcome")
-OPEN: tuple[State, ...] = (*UNDECIDED, "proposed", "deferred", *UNDER_WAY)
+from health_pipeline.contract.case_states import EFFECTIVE, OPEN, UNDECIDED, UNDER_WAY, State
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
 from health_pipeline.review.fold import TEXT_ERASED
@@ -107,7 +108,7 @@ def erasing_draft(connection: Connection, text_id: str, by: str, now: datetime) 
         raise LedgerError(f"{by} may not erase texts of this case; a lead of the team or an admin does.")
     if row.body is None:
         return None
-    values = {"body": None, "salt": None, "erased_at": now.astimezone(UTC).replace(tzinfo=None)}
+    values = {"body": None, "salt": None, "erased_at": naive_utc(now)}
     connection.execute(update(TEXT).where(TEXT.c.text_id == text_id).values(**values))
     version = case.version if case else None
     return Draft(TEXT_ERASED, by, now, {"text_id": text_id, "field": row.field}, row.case_id, version)

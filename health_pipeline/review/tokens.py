@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft, append
 from health_pipeline.review.people import find_person
@@ -82,8 +83,8 @@ def create_token(connection: Connection, system: str, days: int, by: str, now: d
         "token_hash": _hash(text),
         "system": system,
         "created_by": by,
-        "created_at": _naive(now),
-        "expires_at": _naive(made.expires_at),
+        "created_at": naive_utc(now),
+        "expires_at": naive_utc(made.expires_at),
     }
     connection.execute(DESK_TOKEN.insert().values(**values))
     payload = {
@@ -111,7 +112,7 @@ def revoke_token(connection: Connection, token_id: str, by: str, now: datetime) 
     token = _token(row)
     if token.revoked_at is not None:
         raise LedgerError(f"Token {token_id} was revoked on {token.revoked_at:%Y-%m-%d} already.")
-    connection.execute(update(DESK_TOKEN).where(DESK_TOKEN.c.token_id == token_id).values(revoked_at=_naive(now)))
+    connection.execute(update(DESK_TOKEN).where(DESK_TOKEN.c.token_id == token_id).values(revoked_at=naive_utc(now)))
     append(connection, [Draft(TOKEN_REVOKED, by, now, {"token_id": token_id, "system": token.system})])
     return _token(_find(connection, token_id))
 
@@ -148,7 +149,7 @@ def admitted(connection: Connection, presented: str, now: datetime) -> DeskToken
 
 def note_used(connection: Connection, token: DeskToken, now: datetime) -> None:
     """Note when the token was last used, so that a forgotten one is seen."""
-    connection.execute(update(DESK_TOKEN).where(DESK_TOKEN.c.token_id == token.token_id).values(used_at=_naive(now)))
+    connection.execute(update(DESK_TOKEN).where(DESK_TOKEN.c.token_id == token.token_id).values(used_at=naive_utc(now)))
 
 
 def _check_admin(connection: Connection, by: str) -> None:
@@ -175,7 +176,3 @@ def _token(row: Row[Any]) -> DeskToken:
 def _hash(text: str) -> str:
     # 256 random bits need no slow hash: there is nothing to guess from.
     return sha256(text.encode()).hexdigest()
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import dagster as dg
 import pyarrow as pa
 
+from health_pipeline.contract.case_states import ENDED
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import empty_table
 from health_pipeline.mart.account_facts import Decided
@@ -39,7 +40,7 @@ from health_pipeline.risk.episodes import EpisodesBefore
 from health_pipeline.risk.evidence import RecordsBySet
 from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.metrics import metrics_table
-from health_pipeline.risk.model import ENDED, Severity
+from health_pipeline.risk.model import Severity
 from health_pipeline.risk.outcomes import WeekDecisions
 from health_pipeline.risk.packet_building import load_packet_policy
 from health_pipeline.risk.packets_of_week import packets_of_week

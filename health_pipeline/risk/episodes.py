@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, cast
 
-from health_pipeline.risk.model import ENDED, Side
+from health_pipeline.contract.case_states import ENDED
+from health_pipeline.risk.model import Side
 
 ONE_WEEK = timedelta(weeks=1)
 # By Monday the packets that a person has closed, dismissed or superseded, and not reopened, as the week knew it.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from health_pipeline.contract.case_states import ENDED
 from health_pipeline.contract.mart import mart_tables
-from health_pipeline.risk.model import ENDED
 from health_pipeline.risk.outcomes import WeekDecisions, decision_rows
 
 RATE = "customer_risk_decision_packet_rate"

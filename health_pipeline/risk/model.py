@@ -13,8 +13,6 @@ EvidenceKind = Literal["measured", "reported", "inferred_from_absence", "model"]
 Strength = Literal["low", "medium", "high"]
 Pattern = Literal["sudden", "gradual", "renewal_near", "stakeholder", "escalation"]
 BenignVerdict = Literal["fits", "does_not_fit", "unknown"]
-# States of a case that a person has ended: its packet is no open risk any more.
-ENDED = frozenset({"closed", "dismissed", "superseded"})
 
 
 @dataclass(frozen=True)

@@ -8,25 +8,13 @@ from datetime import date, datetime
 from statistics import median
 from typing import Any
 
+from health_pipeline.contract.case_states import WAITING
+
 # The written rule. What is observed after a review is no proof that the review caused it, so nothing here says so.
 SAVED_RULE = (
     "An account counts as saved in the week that knows its case closed, where a person confirmed the risk, an approved "
     "action was recorded, a person recorded the outcome as saved, and at that week's end the account still has "
     "recurring revenue and no notice not to renew is known. Observed, not caused."
-)
-# States in which a case waits for a person to decide.
-WAITING = frozenset(
-    {
-        "detected",
-        "in_review",
-        "needs_evidence",
-        "proposed",
-        "changes_requested",
-        "rejected",
-        "withdrawn",
-        "expired",
-        "reopened",
-    }
 )
 FIRST_DECISIONS = ("approved", "rejected", "dismissed")
 # Counts of things that happened in the week, by their name in review_metrics_weekly.

@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from health_pipeline.contract.case_states import ENDED
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.exception_queue import RANDOM_AUDIT, ExceptionQueuePolicy
 from health_pipeline.policy.wording import WATERMELON_WORDS, counted, readable
-from health_pipeline.risk.model import ENDED
 
 WATERMELON = "watermelon"
 # Not assessed is neither the worst nor the best: between medium and low.

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from health_pipeline.contract.clocks import Quarter, Week, week_of
+from health_pipeline.contract.clocks import Quarter, Week, naive_utc, week_of
 from health_pipeline.mart.published import read_published
 from health_pipeline.segmentation.registry import model_of_quarter
 from health_pipeline.segmentation.review import ReviewInputs
@@ -34,7 +34,7 @@ def read_inputs(settings: Settings, quarter: Quarter, cutoff_hours: int) -> Revi
         With no row of `features` where the quarter's last week is not published.
     """
     last, before = quarter.last_week, quarter.previous.last_week
-    known_at = last.known_at(cutoff_hours).replace(tzinfo=None)
+    known_at = naive_utc(last.known_at(cutoff_hours))
     features = read_published(settings, "account_features_weekly", weeks=[last]).to_pandas()
     features_before = read_published(settings, "account_features_weekly", weeks=[before]).to_pandas()
     return ReviewInputs(
@@ -55,7 +55,7 @@ def _outcomes(settings: Settings, week: Week, known_at: datetime) -> pd.DataFram
     of_week = pa.table({"week": pa.array([week.monday], pa.date32())})
     outcomes = read_published(settings, "account_outcomes_weekly", rows_of=of_week).to_pandas()
     # A label that came after the review's own clock is of the future.
-    is_over = week.as_of_at.replace(tzinfo=None) + timedelta(days=HORIZON_DAYS) <= known_at
+    is_over = naive_utc(week.as_of_at) + timedelta(days=HORIZON_DAYS) <= known_at
     if outcomes.empty or not is_over:
         return outcomes.iloc[:0]
     churned = outcomes.loc[outcomes["has_churned_13w"].eq(True), "account_id"]
@@ -75,7 +75,7 @@ def _outcomes(settings: Settings, week: Week, known_at: datetime) -> pd.DataFram
 def _treatments(settings: Settings, last: Week, known_at: datetime) -> pd.DataFrame:
     """Treatments whose 13 weeks are over by the quarter's end, with features and labels of the week before each."""
     table = read_published(settings, "account_treatments")
-    newest = (last.as_of_at - timedelta(days=HORIZON_DAYS)).replace(tzinfo=None)
+    newest = naive_utc(last.as_of_at) - timedelta(days=HORIZON_DAYS)
     kept = pc.and_(
         pc.less_equal(table["available_at"], pa.scalar(known_at, table["available_at"].type)),
         pc.less(table["assigned_at"], pa.scalar(newest, table["assigned_at"].type)),

@@ -16,7 +16,7 @@ from sqlalchemy import Column, Connection, Date, DateTime, MetaData, String, Tab
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
-from health_pipeline.contract.clocks import Quarter, Week, week_of
+from health_pipeline.contract.clocks import Quarter, Week, naive_utc, week_of
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.segmentation.model import SegmentModel
 
@@ -101,7 +101,7 @@ def adopt(
         "effective_from": effective_from,
         "adopted_by": adopted_by,
         "reason": reason,
-        "adopted_at": adopted_at.astimezone(UTC).replace(tzinfo=None),
+        "adopted_at": naive_utc(adopted_at),
     }
     with _connected(ledger_url) as connection:
         _metadata.create_all(connection)

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 import pandas as pd
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.contract.landing import DELIVERED_KINDS, landing_tables
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_numbers, weeks_of
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
-from health_pipeline.sources.examination import naive_utc
 from health_pipeline.sources.landing import Landing
 from health_pipeline.sources.pull import pull
 

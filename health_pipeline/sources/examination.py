@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -58,11 +58,6 @@ class Examined:
         return {
             name: self.tables[name].delivered_rows if name in self.tables else 0 for name in tables_of(self.extract)
         }
-
-
-def naive_utc(moment: datetime) -> datetime:
-    """A time as the landing keeps it: UTC without a zone; a time without a zone is taken as UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def in_memory_duckdb(memory_limit: str, spill_folder: Path) -> duckdb.DuckDBPyConnection:

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.landing import DELIVERED_KINDS, LANDED_KINDS, landing_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.policy.company import CompanyPolicy
@@ -25,7 +26,6 @@ from health_pipeline.sources.examination import (
     examine_extract,
     in_memory_duckdb,
     is_large,
-    naive_utc,
     tables_of,
 )
 from health_pipeline.sources.extract import Extract, LoadMode, TableExtract

@@ -38,6 +38,11 @@ class LoadResult:
     messages: tuple[str, ...] = ()
     delivered: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def is_landed(self) -> bool:
+        """Whether its rows are in the landing, by this load or by the same one before."""
+        return self.status in ("committed", "duplicate")
+
 
 def set_aside_future_rows(quarantine: Quarantine, con: duckdb.DuckDBPyConnection, examined: Examined) -> None:
     """Keep the rows of the future that a load is committed without."""

@@ -12,12 +12,12 @@ from typing import Literal, Protocol
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.landing import SOURCE_KINDS, SourceKind
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.settings import Settings
-from health_pipeline.sources.examination import naive_utc
 from health_pipeline.sources.landing import Extract, Landing, LoadResult, QuarantinedLoad
 from health_pipeline.sources.sentences import validation_sentence
 

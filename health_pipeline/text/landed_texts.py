@@ -10,7 +10,7 @@ from itertools import tee
 import duckdb
 import pyarrow as pa
 
-from health_pipeline.contract.landing import ARROW_TYPES, landing_tables
+from health_pipeline.contract.landing import landing_tables, schema_of
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.records import LoadRecord
 from health_pipeline.text.readers import Readers
@@ -221,5 +221,5 @@ def _phrases(
 
 
 def _schema(name: str) -> pa.Schema:
-    own = [pa.field(column.name, ARROW_TYPES[column.type]) for column in landing_tables()[name].columns]
-    return pa.schema([*own, pa.field("is_deleted", pa.bool_())] if name == _READING else own)
+    own = schema_of(landing_tables()[name].columns)
+    return own.append(pa.field("is_deleted", pa.bool_())) if name == _READING else own

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from reviewing import CSM, LEAD, NOW, OTHER_CSM, OTHER_LEAD, PEOPLE, packet
 
+from health_pipeline.contract.case_states import EFFECTIVE, ENDED, OPEN
 from health_pipeline.policy.review import load_review
 from health_pipeline.review import Case, Event, IncomingPacket, approval_holds, queue_reason
 from health_pipeline.review.action_queue import withheld_because
@@ -23,7 +24,7 @@ from health_pipeline.review.events import Draft
 from health_pipeline.review.fold import fold
 from health_pipeline.review.forms import FORMS, read_form
 from health_pipeline.review.intake import drafts_of
-from health_pipeline.review.states import BY_ACTION, EFFECTIVE, EFFECTS, ENDED, OPEN, TRANSITIONS, possible
+from health_pipeline.review.states import BY_ACTION, EFFECTS, TRANSITIONS, possible
 from health_pipeline.review.stop_rules import EVERYWHERE, STOP_RULES, Question, stopped_by
 
 POLICY = load_review(None).model

@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 from sqlalchemy import create_engine, inspect
 
+from health_pipeline.contract.case_states import ENDED, UNDECIDED
 from health_pipeline.contract.event_chain import EVENT_TABLE
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.publication.releases import current_release
 from health_pipeline.review import Case, Ledger
-from health_pipeline.review.states import ENDED, UNDECIDED
 from health_pipeline.settings import Settings
 
 HIGH_RISK = ("critical", "high")

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 
+from health_pipeline.contract.case_states import ENDED, OPEN, UNTOUCHED
 from health_pipeline.review.cases import SEVERITY_RANK, Case, queue_reason
 from health_pipeline.review.permissions import Person, scope_of
 from health_pipeline.review.projection import find_cases
 from health_pipeline.review.schema import CASE
-from health_pipeline.review.states import ENDED, OPEN
 
 When = Literal["waiting", "quiet", "open", "ended"]
 PAGE = 50
@@ -205,7 +205,7 @@ def end_of_week(today: date) -> date:
 
 
 # As `Case.is_set_aside` has it.
-_SET_ASIDE = and_(CASE.c.is_quiet, CASE.c.state == "detected")
+_SET_ASIDE = and_(CASE.c.is_quiet, CASE.c.state == UNTOUCHED)
 
 
 def _group(now: datetime) -> ColumnElement[int]:
@@ -227,12 +227,11 @@ def _order(group: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
 def _conditions(wanted: QueueFilter, names: Mapping[str, str], now: datetime) -> list[ColumnElement[bool]]:
     today = now.astimezone(UTC).date()
     found: list[ColumnElement[bool]] = []
+    # As one expression: SQLite would take an `or` apart over two indices, and read every document on the way.
+    is_due = CASE.c.follow_up_on <= end_of_week(today)
     if wanted.when == "waiting":
-        # As one expression: SQLite would take an `or` apart over two indices, and read every document on the way.
-        is_due = CASE.c.follow_up_on <= end_of_week(today)
         found.append(case((is_due, 1), (_SET_ASIDE, 0), (CASE.c.waits_from <= today, 1), else_=0) == 1)
     if wanted.when == "quiet":
-        is_due = CASE.c.follow_up_on <= end_of_week(today)
         found.append(case((is_due, 0), (_SET_ASIDE, 1), else_=0) == 1)
     if wanted.when == "ended":
         found.append(CASE.c.state.in_(sorted(ENDED)))

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.review.schema import DESK_IDENTITY, DESK_SESSION, DESK_SIGN_IN
 
 TOKEN_BYTES = 32
@@ -79,8 +80,8 @@ def start_session(connection: Connection, email: str, method: str, client: str, 
     values = {
         "email": email,
         "method": method,
-        "started_at": _naive(now),
-        "seen_at": _naive(now),
+        "started_at": naive_utc(now),
+        "seen_at": naive_utc(now),
         "client": client[:200],
     }
     connection.execute(DESK_SESSION.insert().values(session_id=token_hash(token), **values))
@@ -111,7 +112,9 @@ def find_session(
 
 def note_seen(connection: Connection, session_id: str, now: datetime) -> None:
     """Note that the session was used."""
-    connection.execute(update(DESK_SESSION).where(DESK_SESSION.c.session_id == session_id).values(seen_at=_naive(now)))
+    connection.execute(
+        update(DESK_SESSION).where(DESK_SESSION.c.session_id == session_id).values(seen_at=naive_utc(now))
+    )
 
 
 def set_notices(connection: Connection, session_id: str, notices: Sequence[str]) -> None:
@@ -152,10 +155,10 @@ def clear_ended(connection: Connection, now: datetime, idle: timedelta, longest:
     """Forget sessions and sign-ins that have run out."""
     connection.execute(
         delete(DESK_SESSION).where(
-            (DESK_SESSION.c.seen_at <= _naive(now - idle)) | (DESK_SESSION.c.started_at <= _naive(now - longest))
+            (DESK_SESSION.c.seen_at <= naive_utc(now - idle)) | (DESK_SESSION.c.started_at <= naive_utc(now - longest))
         )
     )
-    oldest = _naive(now - timedelta(minutes=SIGN_IN_MINUTES))
+    oldest = naive_utc(now - timedelta(minutes=SIGN_IN_MINUTES))
     connection.execute(delete(DESK_SIGN_IN).where(DESK_SIGN_IN.c.started_at <= oldest))
 
 
@@ -169,7 +172,7 @@ def begin_sign_in(connection: Connection, under_way: SignInUnderWay, now: dateti
             nonce=under_way.nonce,
             verifier=under_way.verifier,
             next_path=under_way.next_path,
-            started_at=_naive(now),
+            started_at=naive_utc(now),
         )
     )
     return token
@@ -202,14 +205,10 @@ def bind_identity(connection: Connection, issuer: str, subject: str, email: str,
         return str(bound)
     if connection.execute(select(table.c.subject).where(table.c.issuer == issuer, table.c.email == email)).first():
         return ""
-    connection.execute(table.insert().values(issuer=issuer, subject=subject, email=email, bound_at=_naive(now)))
+    connection.execute(table.insert().values(issuer=issuer, subject=subject, email=email, bound_at=naive_utc(now)))
     return email
 
 
 def unbind_identity(connection: Connection, email: str) -> int:
     """Let the next subject that comes with the address have it; an admin's act."""
     return connection.execute(delete(DESK_IDENTITY).where(DESK_IDENTITY.c.email == email)).rowcount
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from health_pipeline.contract.case_states import EFFECTIVE
 from health_pipeline.review.cases import Case
 from health_pipeline.review.desk.action_words import FIELD_WORDS
 from health_pipeline.review.desk.visits import Desk, Visit
 from health_pipeline.review.forms import ReadForm
-from health_pipeline.review.states import BY_ACTION, EFFECTIVE
+from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import STOP_RULES, Question
 
 # What holds where a rule does not stop.

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from health_pipeline.contract.landing import ARROW_TYPES, SOURCE_COLUMNS, SourceKind, landing_tables
+from health_pipeline.contract.landing import ARROW_TYPES, SOURCE_COLUMNS, SourceKind, landing_tables, schema_of
 from health_pipeline.sources.demo.calendar import END, NEVER, load_of
 from health_pipeline.sources.extract import TableExtract
 
@@ -19,8 +19,7 @@ Values: TypeAlias = np.ndarray | pa.Array | pa.ChunkedArray | str | bool | int |
 
 def source_schema(table: str) -> pa.Schema:
     """The schema an extract of that table has: the contract's own columns, then the source columns."""
-    columns = (*landing_tables()[table].columns, *SOURCE_COLUMNS)
-    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in columns])
+    return schema_of((*landing_tables()[table].columns, *SOURCE_COLUMNS))
 
 
 def _as_array(values: Values, rows: int, kind: pa.DataType) -> pa.Array:

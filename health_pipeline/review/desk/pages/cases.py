@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from health_pipeline.contract.case_states import ENDED
 from health_pipeline.review.cases import Case
 from health_pipeline.review.database import reading
 from health_pipeline.review.decisions import Refusal
@@ -33,7 +34,6 @@ from health_pipeline.review.events import event_of_key
 from health_pipeline.review.forms import FormError
 from health_pipeline.review.ledger import ConflictError, IdempotencyError
 from health_pipeline.review.projection import CaseFilter
-from health_pipeline.review.states import ENDED
 
 
 @dataclass(frozen=True)

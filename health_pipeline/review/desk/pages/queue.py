@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from starlette.responses import RedirectResponse, Response
 
+from health_pipeline.contract.case_states import OPEN
 from health_pipeline.review.database import reading
 from health_pipeline.review.desk.csv_file import csv_file
 from health_pipeline.review.desk.http_headers import KEPT
@@ -25,7 +26,6 @@ from health_pipeline.review.desk.static_files import static_files
 from health_pipeline.review.desk.visits import Desk, NotFoundError, Visit
 from health_pipeline.review.forms import DISMISSAL_REASONS
 from health_pipeline.review.permissions import Person, scope_of
-from health_pipeline.review.states import OPEN
 
 CSV_COLUMNS = (
     "account_id",

@@ -1,0 +1,47 @@
+"""The states of a case at the desk: rooms that read what was decided and the one that decides mean the same by them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+State = Literal[
+    "detected",
+    "in_review",
+    "needs_evidence",
+    "proposed",
+    "changes_requested",
+    "rejected",
+    "withdrawn",
+    "deferred",
+    "approved",
+    "in_progress",
+    "awaiting_outcome",
+    "expired",
+    "dismissed",
+    "superseded",
+    "reopened",
+    "closed",
+]
+Outcome = Literal["saved", "lost", "false_positive", "unresolved"]
+
+# Nobody has looked at it yet.
+UNTOUCHED: State = "detected"
+# A person has ended it: its packet is no open risk any more.
+ENDED: frozenset[str] = frozenset({"closed", "dismissed", "superseded"})
+# Waits for somebody to look at it: nothing is proposed, or what was proposed is gone.
+UNDECIDED: tuple[State, ...] = (
+    "detected",
+    "in_review",
+    "needs_evidence",
+    "changes_requested",
+    "rejected",
+    "withdrawn",
+    "expired",
+    "reopened",
+)
+# An approval in these states has an effect, as long as it holds.
+EFFECTIVE: tuple[State, ...] = ("approved", "in_progress")
+UNDER_WAY: tuple[State, ...] = ("approved", "in_progress", "awaiting_outcome")
+# A case in these waits for a person to decide.
+WAITING: tuple[State, ...] = (*UNDECIDED, "proposed")
+OPEN: tuple[State, ...] = (*WAITING, "deferred", *UNDER_WAY)
