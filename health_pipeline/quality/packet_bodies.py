@@ -11,8 +11,11 @@ import duckdb
 from health_pipeline.quality.sql_checks import audited
 from health_pipeline.quality.suites import Check
 from health_pipeline.quality.verdict import MAX_ROW_IDS, CheckResult, RowId
-from health_pipeline.risk.restricted import RestrictedStoreError, read_body, verify_body, words_of
+from health_pipeline.risk.restricted import RestrictedStoreError, read_body, refusal, verify_body, words_of
+from health_pipeline.risk.verifier import Problem
 
+# What follows from the first of them repeats it.
+SAID_PROBLEMS = 3
 _PACKETS = """
 select packets.packet_id, cast(packets.week as varchar), packets.packet_hash, packets.body_sha256,
     list(evidence.evidence_id order by evidence.evidence_id) filter (evidence.evidence_id is not null)
@@ -43,10 +46,14 @@ def check_bodies(
         with audited(candidate_file, weeks, []) as connection:
             packets = connection.execute(_PACKETS).fetchall()
         count = len(packets)
-        broken = [packet for packet in packets if not _holds(restricted, *packet)]
+        found = [(packet, _problem(restricted, *packet)) for packet in packets]
+        broken = [(packet, problem) for packet, problem in found if problem]
     except (duckdb.Error, PermissionError) as problem:
         error = type(problem).__name__
-    ids: tuple[RowId, ...] = tuple((("packet_id", packet[0]), ("week", packet[1])) for packet in broken[:MAX_ROW_IDS])
+    ids: tuple[RowId, ...] = tuple(
+        (("packet_id", packet[0]), ("week", packet[1]), ("problem", problem))
+        for packet, problem in broken[:MAX_ROW_IDS]
+    )
     return [
         CheckResult(
             check.suite,
@@ -65,28 +72,31 @@ def check_bodies(
     ]
 
 
-def _holds(
+def _problem(
     restricted: Path | None,
     packet_id: str,
     week: str,
     packet_hash: str | None,
     address: str | None,
     evidence_ids: list[str] | None,
-) -> bool:
-    """Whether the body is there, unchanged, of this packet, on the mart's evidence, and its brief verifies."""
+) -> str:
+    """Why a packet can't be decided on, in words of our own; empty where its body is there, its own, and verifies."""
     if restricted is None or address is None:
-        return False
+        return "there is no restricted store, or no address in it"
     try:
         body = read_body(restricted, address)
     except RestrictedStoreError:
-        return False
+        return "the body was changed after it was written"
     if body is None:
-        return False
+        return _said(refusal(restricted, address)) or "there is no body"
     packet = body["packet"]
-    is_its_own = (packet["packet_id"], packet["week"], packet["packet_hash"]) == (packet_id, week, packet_hash)
-    rests_on = sorted(piece["evidence_id"] for piece in packet["evidence"])
-    return bool(
-        is_its_own
-        and rests_on == sorted(evidence_ids or [])
-        and not verify_body(body, lambda keys: words_of(restricted, keys))
-    )
+    if (packet["packet_id"], packet["week"], packet["packet_hash"]) != (packet_id, week, packet_hash):
+        return "the body is another packet's"
+    if sorted(piece["evidence_id"] for piece in packet["evidence"]) != sorted(evidence_ids or []):
+        return "the body rests on other evidence than the mart's"
+    return _said(verify_body(body, lambda keys: words_of(restricted, keys)))
+
+
+def _said(problems: Sequence[Problem]) -> str:
+    more = f"; {len(problems) - SAID_PROBLEMS} more" if len(problems) > SAID_PROBLEMS else ""
+    return "; ".join(problem.said for problem in problems[:SAID_PROBLEMS]) + more

@@ -55,7 +55,7 @@ class CheckResult:
     unexpected_count : int
         Rows that break the check.
     row_ids : tuple of ((column, value), ...)
-        Key columns of the first of them, at most 20.
+        Key columns of the first of them, at most 20; where a check says it by row, what is wrong as `problem`.
     """
 
     suite: str

@@ -53,6 +53,8 @@ from health_pipeline.settings import Settings
 GROUP = "04b_risk"
 TABLES = ("risk_packets", "risk_evidence", "exception_queue_weekly")
 MEASURES = ("review_metrics_weekly", "measurement_events")
+# A brief that does not verify is wrong in one place as a rule; what follows from it repeats it.
+LOGGED_PROBLEMS = 5
 logger = get_logger("risk")
 
 
@@ -91,8 +93,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             # without a packet to be part of, evidence would be about nothing
             risks = () if withheld else reviewed.risks
             made = packets_of_week(settings, risks, reviewed.week, packets, history, decided[reviewed.week.monday])
-            if made.unverified:
-                logger.error("briefs_not_verified", count=len(made.unverified), packets=list(made.unverified[:5]))
+            for packet_id, problems in made.unverified.items():
+                found_wrong = list(problems[:LOGGED_PROBLEMS])
+                logger.error("brief_not_verified", week=str(reviewed.week), packet=packet_id, problems=found_wrong)
             found["risk_packets"].append(made.rows)
             found["risk_evidence"].append(evidence_rows(risks))
             numbers[str(reviewed.week)] = _numbers(found["risk_packets"][-1], reviewed)

@@ -1,5 +1,6 @@
-"""Writes a packet's brief: one page in plain words, one cited sentence per fact, what is missing first. Deterministic.
+"""Writes a packet's brief: one page in plain words, every fact cited once, what is missing first. Deterministic.
 
+Facts of one kind that have something in common share a sentence; the evidence behind one is on the packet's page.
 Texts of records stand as placeholders, `“⟦F1.name⟧”`: what is stored holds no word of a customer, and a text that is
 deleted disappears from every brief. `render` fills them in.
 """
@@ -7,22 +8,18 @@ deleted disappears from every brief. `render` fills them in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from itertools import groupby
-from typing import Any
 
-from health_pipeline.policy.wording import TIER_WORDS, counted, readable
+from health_pipeline.policy.wording import counted
 from health_pipeline.risk.citations import Citation
+from health_pipeline.risk.evidence_sentences import evidence_sentences
+from health_pipeline.risk.listed_facts import LISTINGS, is_listed
 from health_pipeline.risk.phrasing import (
     ERASED,
-    MISSING_WORDS,
-    TABLE_NOUNS,
-    amount,
+    cited,
     claim,
     day,
-    is_yes_or_no,
     listed,
     number,
     quoted,
@@ -66,7 +63,7 @@ class Statement:
     @property
     def line(self) -> str:
         """The sentence with its citations."""
-        return " ".join([self.text, *(f"[{label}]" for label in self.cites)])
+        return cited(self.text, self.cites)
 
 
 def write_brief(citations: Sequence[Citation]) -> tuple[Statement, ...]:
@@ -95,63 +92,32 @@ def write_brief(citations: Sequence[Citation]) -> tuple[Statement, ...]:
 def _told(kind: str, citations: Sequence[Citation], heading: str) -> Iterator[Statement]:
     if kind in ("supports", "contradicts"):
         pieces = [one for one in citations if one.kind == "evidence" and one.values["direction"] == kind]
-        for same, group in groupby(pieces, key=_same_sentence):
-            yield _evidence(list(group), heading, is_quote=same[-1] is not None)
+        for text, labels in evidence_sentences(pieces):
+            yield Statement(heading, text, labels)
         return
+    together: dict[object, list[Citation]] = {}
     for one in citations:
         if one.kind == kind:
-            yield Statement(heading, _WRITERS[kind](one), (one.label, *one.supported_by))
-
-
-def _same_sentence(one: Citation) -> tuple[Any, ...]:
-    """Pieces that say the same of several records are told in one sentence; a quote has its own."""
-    names = ("subject", "metric", "value", "baseline", "threshold", "kind", "table")
-    return (*(one.values[name] for name in names), one.label if one.texts else None)
-
-
-def _evidence(group: Sequence[Citation], heading: str, is_quote: bool) -> Statement:
-    first, labels = group[0].values, tuple(one.label for one in group)
-    noun = TABLE_NOUNS.get(first["table"], words(first["table"]))
-    days = listed([day(moment) for moment in sorted({one.values["observed_on"] for one in group})])
-    said = claim(first["metric"], first["value"]) + _line(first)
-    if is_quote:
-        text = f"“⟦{labels[0]}.quote⟧”, says a {noun} of {days}: {said}."
-    elif first["kind"] == "inferred_from_absence":
-        text = f"Inferred from absence: {said}; the last record is a {noun} of {days}."
-    elif noun == "use":
-        text = f"{sentence(said)}, by use of {days}."
-    else:
-        text = f"{sentence(said)}, by {counted(len(group), noun) if noun != 'use' else noun} of {days}."
-    return Statement(heading, text, labels)
-
-
-def _line(values: Mapping[str, Any]) -> str:
-    """The threshold and what the value is compared with; a yes or no has none to show."""
-    metric = values["metric"]
-    if is_yes_or_no(metric):
-        return ""
-    parts = [] if values["threshold"] is None else [f"line {amount(metric, values['threshold'])}"]
-    if values["baseline"] is not None:
-        # a count of another feature: the seats behind a share of them
-        parts.append(f"compared with {number(values['baseline'])}")
-    return f" ({', '.join(parts)})" if parts else ""
+            shared = ("shared", LISTINGS[kind].shared(one)) if is_listed(one) else ("alone", one.label)
+            together.setdefault(shared, []).append(one)
+    for group in together.values():
+        first = group[0]
+        if is_listed(first):
+            yield Statement(heading, LISTINGS[kind].told(group), tuple(one.label for one in group))
+        else:
+            yield Statement(heading, _WRITERS[kind](first), (first.label, *first.supported_by))
 
 
 def _header(one: Citation) -> str:
     v = one.values
-    severity = f"{v['severity']} severity, {v['severity_status']}" if v["severity"] else "severity not assessed"
-    owner = quoted(v["owner"]) if v["owner"] else "nobody"
+    severity = f"{v['severity']} severity ({v['severity_status']})" if v["severity"] else "severity not assessed"
+    owner = f"Owner {quoted(v['owner'])}" if v["owner"] else "No owner"
     return (
         f"{quoted(v['account'] or v['account_id'])}: {words(v['category'])}, {severity}. "
-        f"Week of {day(v['week'])}, as known on {day(v['known_on'])}; opened in the week of {day(v['opened_week'])}, "
-        f"{counted(v['occurrences'], 'week')} with signals. Owner: {owner}. "
-        f"Answer by {day(v['respond_by'])}: {words(v['role'])}, {v['channel']}."
+        f"Week of {day(v['week'])}, known on {day(v['known_on'])}; open since the week of {day(v['opened_week'])}, "
+        f"{counted(v['occurrences'], 'week')} with signals. {owner}; "
+        f"answer by {day(v['respond_by'])}: {words(v['role'])}, {v['channel']}."
     )
-
-
-def _missing(one: Citation) -> str:
-    why = MISSING_WORDS.get(one.values["why"], words(one.values["why"]))
-    return f"{sentence(words(one.values['what']))} is not known: {why}."
 
 
 def _event(one: Citation) -> str:
@@ -172,64 +138,22 @@ def _goal(one: Citation) -> str:
     v, label = one.values, one.label
     name = f"“⟦{label}.name⟧”" if "name" in one.texts else "A goal without a name"
     status = f" ({words(v['status'])})" if v["status"] else ""
-    if v["due_date"] is None:
-        due = "has no date"
-    elif v["is_overdue"]:
-        due = f"was due on {day(v['due_date'])} and is overdue"
-    else:
-        due = f"is due on {day(v['due_date'])}"
+    due = ", without a date"
+    if v["due_date"] is not None:
+        due = f", due on {day(v['due_date'])}{', overdue' if v['is_overdue'] else ''}"
     figures = [
         f"{said} {number(v[key])}"
         for said, key in (("now", "current"), ("agreed", "target"), ("at the start", "baseline"))
         if v[key] is not None
     ]
     unit = f" in “⟦{label}.unit⟧”" if "unit" in one.texts and figures else ""
-    validated = f"last validated on {day(v['validated_on'])}" if v["validated_on"] else "never validated"
-    return "; ".join(part for part in (f"{name}{status} {due}", f"{', '.join(figures)}{unit}", validated) if part) + "."
+    validated = f"validated on {day(v['validated_on'])}" if v["validated_on"] else "never validated"
+    return "; ".join(part for part in (f"{name}{status}{due}", f"{', '.join(figures)}{unit}", validated) if part) + "."
 
 
 def _goals_reached(one: Citation) -> str:
     v = one.values
     return f"{counted(v['goals'], 'goal')} on record: {v['reached']} reached, {v['open']} open."
-
-
-def _change(one: Citation) -> str:
-    v = one.values
-    what, before, now = sentence(readable(v["what"])), v["before"], v["now"]
-    since = f" since the week of {day(v['since'])}"
-    if _is_number(before) and _is_number(now):
-        moved = "rose" if now > before else "fell"
-        return f"{what} {moved} from {amount(v['what'], before)} to {amount(v['what'], now)}{since}."
-    return f"{what} was {_state(v['what'], before)} and is {_state(v['what'], now)}{since}."
-
-
-def _is_number(value: object) -> bool:
-    return value is not None and not isinstance(value, bool | str | date)
-
-
-def _state(what: str, value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return TIER_WORDS[value].lower() if what == "tier" and value in TIER_WORDS else quoted(value)
-    return amount(what, value)
-
-
-def _person(one: Citation) -> str:
-    v, label = one.values, one.label
-    name = f"“⟦{label}.name⟧”" if "name" in one.texts else "A contact without a name"
-    title = f", “⟦{label}.title⟧”" if "title" in one.texts else ""
-    role = words(v["role"]) if v["role"] else "role unknown"
-    if v["is_there"]:
-        there = "there"
-    else:
-        there = f"left on {day(v['left_on'])}" if v["left_on"] else "no longer there, since when is not known"
-    touch = f"last two-way touch on {day(v['touched_on'])}" if v["touched_on"] else "no two-way touch on record"
-    since = " since" if v["touched_on"] else ""
-    missed = f"; missed {counted(v['missed'], 'meeting')}{since}" if v["missed"] else ""
-    return f"{name}{title}, {role}: {there}; {touch}{missed}."
 
 
 def _value(one: Citation) -> str:
@@ -258,18 +182,6 @@ def _deal(one: Citation) -> str:
     return f"A renewal is open {stage}{due}."
 
 
-def _mood(one: Citation) -> str:
-    v = one.values
-    what = sentence(readable(v["metric"]))
-    first, last = amount(v["metric"], v["first"]), amount(v["metric"], v["last"])
-    if v["first_week"] == v["last_week"]:
-        return f"{what} is {last} in the week of {day(v['last_week'])}."
-    weeks = f"the weeks of {day(v['first_week'])} and {day(v['last_week'])}"
-    if v["first"] == v["last"]:
-        return f"{what} was {first} and is {last}, unchanged between {weeks}."
-    return f"{what} {'rose' if v['last'] > v['first'] else 'fell'} from {first} to {last} between {weeks}."
-
-
 def _register(one: Citation) -> str:
     v, label = one.values, one.label
     title = f"“⟦{label}.title⟧”" if "title" in one.texts else "An entry without a title"
@@ -292,14 +204,6 @@ def _episode(one: Citation) -> str:
     )
 
 
-def _rated(pair: Sequence[int]) -> str:
-    names = ("likelihood", "impact")
-    parts = [
-        f"{name} {rating} of 5" if rating else f"{name} not assessed" for name, rating in zip(names, pair, strict=True)
-    ]
-    return ", ".join(parts)
-
-
 _RULES = {
     "matrix": "by the matrix",
     "always_critical": "because a critical signal fired",
@@ -313,6 +217,9 @@ _RULES = {
 
 def _rating(one: Citation) -> str:
     v = one.values
+    before, now = (
+        [f"{rating}" if rating else "not assessed" for rating in v[name]] for name in ("inherent", "current")
+    )
     reasons = [
         f"{words(category)} ({counted(signals, 'signal')}, the strongest {strongest}, "
         f"{counted(kinds, 'kind')} of source)"
@@ -320,8 +227,8 @@ def _rating(one: Citation) -> str:
     ]
     category = f" Category: {' before '.join(reasons)}." if reasons else ""
     return (
-        f"Before any control {_rated(v['inherent'])}; as it stands {_rated(v['current'])}; residual: a person's to "
-        f"set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
+        f"Likelihood {before[0]} and impact {before[1]} of 5 before any control, {now[0]} and {now[1]} as it stands; "
+        f"residual: a person's to set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
     )
 
 
@@ -329,49 +236,19 @@ def _cause(one: Citation) -> str:
     return f"{sentence(one.values['status'])}: {one.values['says']}"
 
 
-def _assumption(one: Citation) -> str:
-    return f"{'Verified' if one.values['is_verified'] else 'Not verified'}: {one.values['says']}"
-
-
-def _option(one: Citation) -> str:
-    v = one.values
-    alone = ", a person's choice alone" if v["is_sensitive"] else ""
-    # what is met already needs no reader
-    parts = [f"{said}: {' '.join(left)}" for state, said in _LEFT if (left := _asked(v, state))]
-    return f"{v['title']}, {number(v['hours'])} h, approved by the {words(v['approval_role'])}{alone}.{''.join(parts)}"
-
-
-_LEFT = (("not_met", " Not met"), ("to_be_checked", " To be checked"))
-
-
-def _asked(v: Mapping[str, Any], state: str) -> list[str]:
-    return [says for says, met in v["preconditions"] if met == state]
-
-
-def _stop_rule(one: Citation) -> str:
-    return f"{one.values['says']} Blocks {one.values['blocks']}."
-
-
 _WRITERS: dict[str, Callable[[Citation], str]] = {
     "header": _header,
-    "missing": _missing,
     "event": _event,
     "quiet": _quiet,
     "goal": _goal,
     "goals_reached": _goals_reached,
-    "change": _change,
-    "person": _person,
     "value": _value,
     "contract": _contract,
     "deal": _deal,
-    "mood": _mood,
     "register": _register,
     "episode": _episode,
     "rating": _rating,
     "cause": _cause,
-    "assumption": _assumption,
-    "option": _option,
-    "stop_rule": _stop_rule,
 }
 
 

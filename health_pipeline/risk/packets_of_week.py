@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -27,11 +27,12 @@ class WeekPackets:
     Attributes
     ----------
     rows : risk_packets of the week
-    unverified : ids of packets whose brief did not verify; nothing of them was stored, so the audit holds the release
+    unverified : packets whose brief did not verify, each with its problems in words of our own; no body of them was
+        stored, so the audit holds the release
     """
 
     rows: pa.Table
-    unverified: tuple[str, ...] = ()
+    unverified: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def packets_of_week(
@@ -64,14 +65,14 @@ def packets_of_week(
     }
     packets = build_packets(risks, known, policy)
     stored = store_packets(settings, packets)
-    rows, unverified = [], []
+    rows, unverified = [], {}
     for packet in packets:
         found = stored[(packet.packet_id, packet.week.isoformat())]
         rows.append({**mart_row(packet), "body_sha256": found.body_sha256})
         if found.problems:
-            unverified.append(packet.packet_id)
+            unverified[packet.packet_id] = tuple(problem.said for problem in found.problems)
     history.add(rows)
-    return WeekPackets(pa.Table.from_pylist(rows, schema=schema), tuple(unverified))
+    return WeekPackets(pa.Table.from_pylist(rows, schema=schema), unverified)
 
 
 def record_of(piece: Evidence) -> RecordKey:

@@ -35,9 +35,9 @@ TABLE_NOUNS = {
 }
 MISSING_WORDS = {
     "missing": "no data came for this account",
-    "stale": "its newest data is too old",
+    "stale": "the newest data is too old",
     "not_on_record": "nothing is on record",
-    "no_record": "a figure says so, and no record behind it was found",
+    "no_record": "no record was found behind the figure",
     "not_connected": "no source is connected",
 }
 _SHARES = ("license_utilisation", "stickiness", "csat_91d")
@@ -106,6 +106,43 @@ def claim(metric: str, value: float | None) -> str:
 def sentence(text: str) -> str:
     """The text with a capital letter."""
     return text[:1].upper() + text[1:]
+
+
+def clause(text: str) -> str:
+    """A sentence of a policy as a part of a list: no capital, no full stop, and no semicolon of its own."""
+    part = text.strip().removesuffix(".").replace("; ", ", ")
+    return part if part[1:2].isupper() else part[:1].lower() + part[1:]
+
+
+def several(count: int, noun: str) -> str:
+    """Records of a kind, such as `1 note or meeting`, `3 notes or meetings`; of use nobody counts the rows."""
+    if noun == "use":
+        return noun
+    plural = " or ".join(f"{word[:-1]}ies" if word.endswith("y") else f"{word}s" for word in noun.split(" or "))
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def days_listed(days: Sequence[date]) -> str:
+    """One day, two days, or the first and the last of more, such as `3 to 19 October 2026`; days in order."""
+    first, last = days[0], days[-1]
+    if first == last:
+        return day(last)
+    start = day(first)
+    if first.year == last.year:
+        start = str(first.day) if first.month == last.month else f"{first.day} {MONTHS[first.month - 1]}"
+    return f"{start} {'and' if len(days) == 2 else 'to'} {day(last)}"
+
+
+def cited(text: str, labels: Sequence[str]) -> str:
+    """A sentence with its citations; three or more in a row are one mark, such as `[E3 to E8]`."""
+    runs: list[list[str]] = []
+    for label in labels:
+        if runs and (label[0], int(label[1:])) == (runs[-1][-1][0], int(runs[-1][-1][1:]) + 1):
+            runs[-1].append(label)
+        else:
+            runs.append([label])
+    marks = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else run for run in runs]
+    return " ".join([text, *(f"[{mark}]" for run in marks for mark in run)])
 
 
 def listed(parts: Sequence[str]) -> str:

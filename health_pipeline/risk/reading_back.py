@@ -104,9 +104,18 @@ def read_day(text: str) -> str | None:
         return None
 
 
-def days_in(text: str) -> list[str | None]:
-    """Every date of a list in words, in its order; None for what is no date."""
-    return [read_day(part) for part in re.split(r", | and ", text)]
+def days_in(text: str, between: str) -> list[str | None]:
+    """Every date of `3 October and 4 November 2026`; what a date leaves out is that of the next; None is no date."""
+    days: list[str | None] = []
+    month = year = ""
+    for part in reversed(text.split(between)):
+        words = part.split(" ")
+        if days and len(words) < 3:
+            words = [*words, month, year] if len(words) == 1 else [*words, year]
+        if len(words) == 3:
+            month, year = words[1:]
+        days.insert(0, read_day(" ".join(words)))
+    return days
 
 
 def _decimal(text: str) -> Decimal | None:

@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from health_pipeline.mart.account_facts import RecordText
 from health_pipeline.risk.body import body_of, text_key, texts_of
 from health_pipeline.risk.brief import render
 from health_pipeline.risk.packet import Packet
-from health_pipeline.risk.phrasing import shown
+from health_pipeline.risk.phrasing import cited, shown
 from health_pipeline.risk.verifier import Problem, verify
 from health_pipeline.settings import Settings
 
 TEXTS = "texts.db"
 BODIES = "bodies"
+REFUSED = "refused"
 HOLDS = "holds"
 # A candidate that is being built, or waits for its audit, is younger than this.
 KEPT_UNPUBLISHED = timedelta(days=1)
@@ -74,7 +75,8 @@ def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[s
     Returns
     -------
     dict of (packet_id, Monday in ISO 8601) to StoredPacket
-        A packet whose brief does not verify has an address at which nothing lies, so the audit holds its release back.
+        A packet whose brief does not verify has an address at which nothing lies, so the audit holds its release back;
+        what was wrong lies beside it for `refusal`.
     """
     stored = {}
     with _texts(settings.restricted) as connection:
@@ -85,7 +87,12 @@ def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[s
             content = canonical_json(body).encode()
             address = hashlib.sha256(content).hexdigest()
             problems = verify_body(body, lambda keys: _words(connection, keys))
-            if not problems:
+            if problems:
+                _write_once(
+                    _refused_path(settings.restricted, address),
+                    canonical_json([asdict(one) for one in problems]).encode(),
+                )
+            else:
                 _write_once(_body_path(settings.restricted, address), content)
                 rows = [(address, text_key(text)) for text in texts]
                 connection.executemany("insert or ignore into body_text values (?, ?)", rows)
@@ -118,6 +125,20 @@ def read_body(folder: Path, address: str) -> dict[str, Any] | None:
         )
     body: dict[str, Any] = json.loads(content)
     return body
+
+
+def refusal(folder: Path, address: str) -> tuple[Problem, ...]:
+    """What was wrong with the brief of a body that was not stored; empty where nothing was refused.
+
+    Parameters
+    ----------
+    folder : `settings.restricted`
+    """
+    try:
+        content = json.loads(_refused_path(folder, address).read_bytes())
+    except FileNotFoundError:
+        return ()
+    return tuple(Problem(one["line"], tuple(one["labels"]), one["what"], one["kind"]) for one in content)
 
 
 def brief_lines(folder: Path, body: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -216,6 +237,9 @@ def collect_garbage(settings: Settings, published: Collection[str], now: datetim
     removed = [
         path for path in (folder / BODIES).glob("*/*.json") if path.stem not in kept and path.stat().st_mtime < oldest
     ]
+    for path in (folder / REFUSED).glob("*.json"):
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
     with _texts(folder) as connection:
         for path in removed:
             path.unlink(missing_ok=True)
@@ -226,6 +250,10 @@ def collect_garbage(settings: Settings, published: Collection[str], now: datetim
 
 def _body_path(folder: Path, address: str) -> Path:
     return folder / BODIES / address[:2] / f"{address}.json"
+
+
+def _refused_path(folder: Path, address: str) -> Path:
+    return folder / REFUSED / f"{address}.json"
 
 
 def _private(folder: Path) -> Path:
@@ -314,7 +342,4 @@ def _lines(body: Mapping[str, Any], words: Callable[[str, str], str | None]) -> 
     def fill(label: str, slot: str) -> str | None:
         return _spanned(body, (label, slot), words(label, slot))
 
-    return [
-        (one["section"], render(" ".join([one["text"], *(f"[{label}]" for label in one["cites"])]), fill))
-        for one in body["brief"]
-    ]
+    return [(one["section"], render(cited(one["text"], one["cites"]), fill)) for one in body["brief"]]

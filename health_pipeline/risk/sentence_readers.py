@@ -7,20 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from health_pipeline.policy.wording import describe, readable
-from health_pipeline.risk.reading_back import DAY, QUOTE, Amount, Day, Number, Text, Words
+from health_pipeline.risk.reading_back import DAY, QUOTE, Day, Number, Text, Words
 
 Facts = Mapping[str, Any]
 TextOf = Callable[[str], Text | None]
-
-
-def _moved(before: Any, now: Any) -> str | None:
-    return None if before is None or now is None or before == now else "rose" if float(now) > float(before) else "fell"
-
-
-def _number_of(value: Any) -> bool:
-    return (
-        value is not None and not isinstance(value, bool) and re.fullmatch(r"-?[\d.]+(e-?\d+)?", str(value)) is not None
-    )
 
 
 def _header(v: Facts, _: TextOf) -> dict[str, Any]:
@@ -38,15 +28,6 @@ def _header(v: Facts, _: TextOf) -> dict[str, Any]:
         "role": Words(v["role"]),
         "channel": v["channel"],
     }
-
-
-_WHY = {
-    "missing": "no data came for this account",
-    "stale": "its newest data is too old",
-    "not_on_record": "nothing is on record",
-    "no_record": "a figure says so, and no record behind it was found",
-    "not_connected": "no source is connected",
-}
 
 
 def _event(v: Facts, _: TextOf) -> dict[str, Any]:
@@ -71,37 +52,6 @@ def _goal(v: Facts, text: TextOf) -> dict[str, Any]:
     }
 
 
-def _change(v: Facts, _: TextOf) -> dict[str, Any]:
-    before, now, what = v["before"], v["now"], v["what"]
-    expected: dict[str, Any] = {"what": readable(what), "since": Day(v["since"])}
-    if _number_of(before) and _number_of(now):
-        return expected | {"moved": _moved(before, now), "from": Amount(what, before), "to": Amount(what, now)}
-    return expected | {"was": _state(what, before), "is": _state(what, now)}
-
-
-def _state(what: str, value: Any) -> Any:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if _number_of(value):
-        return Amount(what, value)
-    return value.replace("expansion_ready", "expansion-ready").replace("_", " ") if what == "tier" else f"“{value}”"
-
-
-def _person(v: Facts, text: TextOf) -> dict[str, Any]:
-    return {
-        "name": text("name"),
-        "title": text("title"),
-        "role": Words(v["role"]) if v["role"] else "role unknown",
-        "there": "there" if v["is_there"] else None,
-        "left": Day(v["left_on"]) if v["left_on"] and not v["is_there"] else None,
-        "gone": "no longer there" if not v["is_there"] and not v["left_on"] else None,
-        "touched": Day(v["touched_on"]) if v["touched_on"] else None,
-        "missed": Number(v["missed"]) if v["missed"] else None,
-    }
-
-
 def _contract(v: Facts, _: TextOf) -> dict[str, Any]:
     days = v["days"]
     renews = {True: "renews", False: "does not renew", None: None}[v["is_auto_renewing"]]
@@ -111,23 +61,6 @@ def _contract(v: Facts, _: TextOf) -> dict[str, Any]:
         "ago": Number(-days) if days is not None and days < 0 else None,
         "renews": renews,
         "notice": Day(v["ends_on"]) if v["ends_on"] else None,
-    }
-
-
-def _mood(v: Facts, _: TextOf) -> dict[str, Any]:
-    one_week, moved = v["first_week"] == v["last_week"], _moved(v["first"], v["last"])
-    first, last = Amount(v["metric"], v["first"]), Amount(v["metric"], v["last"])
-    return {
-        "what": readable(v["metric"]),
-        "only": last if one_week else None,
-        "only_week": Day(v["last_week"]) if one_week else None,
-        "was": first if not one_week and moved is None else None,
-        "is": last if not one_week and moved is None else None,
-        "moved": None if one_week else moved,
-        "from": first if not one_week and moved else None,
-        "to": last if not one_week and moved else None,
-        "first_week": None if one_week else Day(v["first_week"]),
-        "last_week": None if one_week else Day(v["last_week"]),
     }
 
 
@@ -171,7 +104,7 @@ def _rating(v: Facts, _: TextOf) -> dict[str, Any]:
     expected: dict[str, Any] = {"severity": v["severity"] or "none suggested", "rule": rule}
     for name, pair in (("inherent", v["inherent"]), ("current", v["current"])):
         for part, rating in zip(("likelihood", "impact"), pair, strict=True):
-            expected[f"{name}_{part}"] = Number(rating) if rating else None
+            expected[f"{name}_{part}"] = Number(rating) if rating else "not assessed"
     for place, (category, signals, strongest, kinds) in enumerate(v["reasons"][:2], 1):
         found = {
             "category": Words(category),
@@ -183,24 +116,8 @@ def _rating(v: Facts, _: TextOf) -> dict[str, Any]:
     return expected
 
 
-def _option(v: Facts, _: TextOf) -> dict[str, Any]:
-    asked = v["preconditions"]
-    return {
-        "title": v["title"],
-        "hours": Number(v["hours"]),
-        "role": Words(v["approval_role"]),
-        "alone": ", a person's choice alone" if v["is_sensitive"] else None,
-        "not_met": " ".join(says for says, met in asked if met == "not_met") or None,
-        "to_check": " ".join(says for says, met in asked if met == "to_be_checked") or None,
-    }
-
-
 def _count(name: str, noun: str) -> str:
     return rf"(?P<{name}>[\d,]+) {noun}s?"
-
-
-def _rated(name: str) -> str:
-    return ", ".join(rf"{part} (?:(?P<{name}_{part}>\d+) of 5|not assessed)" for part in ("likelihood", "impact"))
 
 
 def _reason(place: int) -> str:
@@ -213,19 +130,12 @@ def _reason(place: int) -> str:
 READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, Any]]]] = {
     "header": (
         re.compile(
-            rf"{QUOTE('account')}: (?P<category>[a-z ]+), (?:(?P<severity>[a-z]+) severity, "
-            rf"(?P<status>[a-z]+)|severity "
-            rf"not assessed)\. Week of {DAY('week')}, as known on {DAY('known')}; opened in the week of "
-            rf"{DAY('opened')}, "
-            rf"{_count('weeks', 'week')} with signals\. Owner: (?:{QUOTE('owner')}|nobody)\. Answer by "
-            rf"{DAY('respond')}: "
-            r"(?P<role>[a-z ]+), (?P<channel>.+)\."
+            rf"{QUOTE('account')}: (?P<category>[a-z ]+), (?:(?P<severity>[a-z]+) severity \((?P<status>[a-z]+)\)|"
+            rf"severity not assessed)\. Week of {DAY('week')}, known on {DAY('known')}; open since the week of "
+            rf"{DAY('opened')}, {_count('weeks', 'week')} with signals\. (?:Owner {QUOTE('owner')}|No owner); answer "
+            rf"by {DAY('respond')}: (?P<role>[a-z ]+), (?P<channel>.+)\."
         ),
         _header,
-    ),
-    "missing": (
-        re.compile(r"(?P<what>.+) is not known: (?P<why>.+)\."),
-        lambda v, _: {"what": Words(v["what"]), "why": _WHY.get(v["why"], v["why"].replace("_", " "))},
     ),
     "event": (
         re.compile(
@@ -247,34 +157,16 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
     ),
     "goal": (
         re.compile(
-            rf"(?:{QUOTE('name')}|A goal without a name)(?: \((?P<status>[a-z ]+)\))? (?:has no date|was due on "
-            rf"{DAY('overdue')} and is overdue|is due on {DAY('due')})(?:; (?:now (?P<now>[-\d.,]*\d))?(?:, "
-            rf")?(?:agreed "
+            rf"(?:{QUOTE('name')}|A goal without a name)(?: \((?P<status>[a-z ]+)\))?, (?:without a date|due on "
+            rf"{DAY('overdue')}, overdue|due on {DAY('due')})(?:; (?:now (?P<now>[-\d.,]*\d))?(?:, )?(?:agreed "
             rf"(?P<agreed>[-\d.,]*\d))?(?:, )?(?:at the start (?P<start>[-\d.,]*\d))?(?: in {QUOTE('unit')})?)?; "
-            rf"(?:last validated on {DAY('validated')}|never validated)\."
+            rf"(?:validated on {DAY('validated')}|never validated)\."
         ),
         _goal,
     ),
     "goals_reached": (
         re.compile(r"(?P<goals>[\d,]+) goals? on record: (?P<reached>\d+) reached, (?P<open>\d+) open\."),
         lambda v, _: {name: Number(v[name]) for name in ("goals", "reached", "open")},
-    ),
-    "change": (
-        re.compile(
-            rf"(?P<what>.+?) (?:(?P<moved>rose|fell) from (?P<from>.+) to (?P<to>.+)|was (?P<was>.+) and is "
-            rf"(?P<is>.+)) "
-            rf"since the week of {DAY('since')}\."
-        ),
-        _change,
-    ),
-    "person": (
-        re.compile(
-            rf"(?:{QUOTE('name')}|A contact without a name)(?:, {QUOTE('title')})?, (?P<role>[a-z ]+): "
-            rf"(?:(?P<there>there)|"
-            rf"left on {DAY('left')}|(?P<gone>no longer there), since when is not known); (?:last two-way touch on "
-            rf"{DAY('touched')}|no two-way touch on record)(?:; missed {_count('missed', 'meeting')}(?: since)?)?\."
-        ),
-        _person,
     ),
     "value": (
         re.compile(r"Recurring revenue of (?P<amount>[\d.,]+) (?P<currency>[A-Z]{3}) a year\."),
@@ -299,16 +191,6 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
             "due": Day(v["due_date"]) if v["due_date"] else None,
         },
     ),
-    "mood": (
-        re.compile(
-            rf"(?P<what>.+?) (?:is (?P<only>\S+(?: %)?) in the week of {DAY('only_week')}|(?:was "
-            rf"(?P<was>\S+(?: %)?) and is "
-            rf"(?P<is>\S+(?: %)?), unchanged|(?P<moved>rose|fell) from (?P<from>\S+(?: %)?) to (?P<to>\S+(?: "
-            rf"%)?)) between "
-            rf"the weeks of {DAY('first_week')} and {DAY('last_week')})\."
-        ),
-        _mood,
-    ),
     "register": (
         re.compile(
             rf"(?:{QUOTE('title')}|An entry without a title)(?: \((?P<category>[^()]+)\))? is (?P<status>[a-z "
@@ -328,30 +210,15 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
     ),
     "rating": (
         re.compile(
-            rf"Before any control {_rated('inherent')}; as it stands {_rated('current')}; residual: "
-            rf"a person's to set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\.(?: Category: "
-            rf"{_reason(1)}(?: before {_reason(2)})?\.)?"
+            r"Likelihood (?P<inherent_likelihood>\d|not assessed) and impact (?P<inherent_impact>\d|not assessed) of 5 "
+            r"before any control, (?P<current_likelihood>\d|not assessed) and (?P<current_impact>\d|not assessed) as "
+            r"it stands; residual: a person's to set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\."
+            rf"(?: Category: {_reason(1)}(?: before {_reason(2)})?\.)?"
         ),
         _rating,
     ),
     "cause": (
         re.compile(r"(?P<status>[A-Z][a-z]+): (?P<says>.+)"),
         lambda v, _: {"status": Words(v["status"]), "says": v["says"]},
-    ),
-    "assumption": (
-        re.compile(r"(?P<verified>Not verified|Verified): (?P<says>.+)"),
-        lambda v, _: {"verified": "Verified" if v["is_verified"] else "Not verified", "says": v["says"]},
-    ),
-    "option": (
-        re.compile(
-            r"(?P<title>.+?), (?P<hours>[\d.]+) h, approved by the (?P<role>[a-z ]+)(?P<alone>, a person's "
-            r"choice alone)?\."
-            r"(?: Not met: (?P<not_met>.+?))?(?: To be checked: (?P<to_check>.+))?"
-        ),
-        _option,
-    ),
-    "stop_rule": (
-        re.compile(r"(?P<says>.+) Blocks (?P<blocks>[a-z]+)\."),
-        lambda v, _: {"says": v["says"], "blocks": v["blocks"]},
     ),
 }

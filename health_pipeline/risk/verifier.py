@@ -8,29 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from health_pipeline.policy.features import features
-from health_pipeline.policy.wording import describe, readable
-from health_pipeline.risk.reading_back import (
-    QUOTE,
-    Amount,
-    Number,
-    Text,
-    agrees,
-    days_in,
-    is_said_of,
-)
+from health_pipeline.risk.evidence_reader import Texts, evidence_problems
+from health_pipeline.risk.list_readers import is_list, list_problems
+from health_pipeline.risk.reading_back import Text, agrees
 from health_pipeline.risk.sentence_readers import READERS
 
 Facts = Mapping[str, Any]
-# label and slot to what a reader sees; None where the text was deleted or is not kept
-Texts = Callable[[str, str], str | None]
 
-_CITES = re.compile(r"(?: \[([A-Z]\d+)\])+$")
-_ONE_CITE = re.compile(r"\[([A-Z]\d+)\]")
+_CITES = re.compile(r"(?: \[[A-Z]\d+(?: to [A-Z]\d+)?\])+$")
+_ONE_CITE = re.compile(r"\[([A-Z])(\d+)(?: to ([A-Z])(\d+))?\]")
+_SAID_LABELS = 6
+_MOST_IN_A_RANGE = 1000
 _NOTHING_MISSING = "Every domain that applies to the account could be read."
 _NOTHING_AGAINST = "Evidence against it was looked for; none was found."
 _HEADINGS = {
@@ -60,11 +52,26 @@ _HEADINGS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a line of a brief: its place from 1, the labels it cites, what. Never a customer's text."""
+    """What is wrong with a line of a brief: never a customer's text, so a log and an audit may say it.
+
+    Attributes
+    ----------
+    line : its place from 1; 0 where no line says it
+    labels : what it cites
+    what : in words of our own
+    kind : of the fact it tells, such as `evidence`
+    """
 
     line: int
     labels: tuple[str, ...]
     what: str
+    kind: str = ""
+
+    @property
+    def said(self) -> str:
+        """In one line, such as `sentence 7 (evidence, E3 E4): counts other records than it cites`."""
+        about = ", ".join(part for part in (self.kind, " ".join(self.labels[:_SAID_LABELS])) if part)
+        return f"{f'sentence {self.line}' if self.line else 'no sentence'}{f' ({about})' if about else ''}: {self.what}"
 
 
 def verify(lines: Sequence[tuple[str, str]], facts: Mapping[str, Facts], texts: Texts) -> tuple[Problem, ...]:
@@ -86,19 +93,16 @@ def verify(lines: Sequence[tuple[str, str]], facts: Mapping[str, Facts], texts: 
     order: list[str] = []
     for place, (heading, line) in enumerate(lines, 1):
         found = _CITES.search(line)
-        labels = tuple(_ONE_CITE.findall(found.group(0))) if found else ()
+        labels = _labels(found.group(0)) if found else ()
         text = line[: found.start()] if found else line
         subjects = _subjects(labels, facts)
         told.update(subjects)
         order.append(heading)
+        kind = _kind(labels, facts)
         problems += [
-            Problem(place, labels, what) for what in _line_problems(heading, text, labels, subjects, facts, texts)
+            Problem(place, labels, what, kind) for what in _line_problems(heading, text, labels, subjects, facts, texts)
         ]
-    problems += [
-        Problem(0, (label,), "is told nowhere" if not told[label] else "is told twice")
-        for label in facts
-        if told[label] != 1
-    ]
+    problems += untold(told, facts)
     for pair in _nothing_to_tell(facts):
         if list(lines).count(pair) != 1:
             problems.append(Problem(0, (), f"that there is nothing is to be said once under {pair[0]!r}"))
@@ -109,9 +113,36 @@ def verify(lines: Sequence[tuple[str, str]], facts: Mapping[str, Facts], texts: 
     return tuple(problems)
 
 
+def untold(told: Counter[str], facts: Mapping[str, Facts]) -> list[Problem]:
+    """Facts that no line tells, or more than one."""
+    return [
+        Problem(0, (label,), "is told nowhere" if not told[label] else "is told twice", _kind((label,), facts))
+        for label in facts
+        if told[label] != 1
+    ]
+
+
+def _kind(labels: Sequence[str], facts: Mapping[str, Facts]) -> str:
+    return str(facts.get(labels[0], {}).get("kind", "")) if labels else ""
+
+
+def _labels(cites: str) -> tuple[str, ...]:
+    """The labels of citations; `[E3 to E5]` cites E3, E4 and E5, and of a range that is none its two ends."""
+    labels: list[str] = []
+    for letter, first, other, last in _ONE_CITE.findall(cites):
+        if not last:
+            labels.append(f"{letter}{first}")
+        elif letter == other and int(first) < int(last) < int(first) + _MOST_IN_A_RANGE:
+            labels += [f"{letter}{place}" for place in range(int(first), int(last) + 1)]
+        else:
+            labels += [f"{letter}{first}", f"{other}{last}"]
+    return tuple(labels)
+
+
 def _subjects(labels: Sequence[str], facts: Mapping[str, Facts]) -> tuple[str, ...]:
-    """The facts a line tells: all that it cites, but of an event or a cause itself alone."""
-    if labels and facts.get(labels[0], {}).get("kind") in ("event", "cause"):
+    """The facts a line tells: those of its first one's kind; what an event or a cause rests on is told elsewhere."""
+    first = facts.get(labels[0], {}) if labels else {}
+    if first and first["kind"] != "evidence" and first["supported_by"]:
         return (labels[0],)
     return tuple(labels)
 
@@ -145,7 +176,13 @@ def _line_problems(
     if _HEADINGS[kind] != heading:
         yield f"stands under another heading than {_HEADINGS[kind]!r}"
     if first["kind"] == "evidence":
-        yield from _evidence(text, subjects, facts, texts)
+        yield from evidence_problems(text, subjects, facts, texts)
+        return
+    if is_list(first):
+        if any(not is_list(facts[label]) or facts[label]["kind"] != first["kind"] for label in labels):
+            yield "mixes facts of several kinds"
+            return
+        yield from list_problems(text, labels, facts, lambda label, slot: _text(label, slot, facts[label], texts))
         return
     if labels[1:] != tuple(first["supported_by"]):
         yield "rests on other pieces than the packet says"
@@ -166,75 +203,3 @@ def _read(text: str, label: str, fact: Facts, texts: Texts) -> Iterator[str]:
 
 def _text(label: str, slot: str, fact: Facts, texts: Texts) -> Text | None:
     return Text(texts(label, slot)) if slot in fact["texts"] else None
-
-
-_OF_RECORDS = r"(?P<said>.+?)(?: \(((?:line (?P<line>[^()]+?))?(?:, )?(?:compared with (?P<before>[^()]+?))?)\))?"
-_NOUN = r"(?P<noun>[a-z][a-z ]*?)"
-_QUOTED = re.compile(rf"{QUOTE('quote')}, says a {_NOUN} of (?P<days>.+?): {_OF_RECORDS}\.")
-_ABSENT = re.compile(rf"Inferred from absence: {_OF_RECORDS}; the last record is a {_NOUN} of (?P<days>.+)\.")
-_SEEN = re.compile(rf"{_OF_RECORDS}, by (?:(?P<count>[\d,]+) )?{_NOUN} of (?P<days>[^()]+)\.")
-_NOUNS = {
-    "usage_event": "use",
-    "usage_daily": "use",
-    "cs_note": "note or meeting",
-    "survey_response": "survey answer",
-    "support_ticket": "support ticket",
-    "support_message": "support message",
-    "cs_goal": "goal",
-    "crm_contact": "contact",
-    "crm_opportunity": "deal",
-    "billing_subscription": "subscription",
-    "billing_invoice": "invoice",
-    "billing_payment": "payment",
-    "pm_project": "project",
-    "pm_milestone": "milestone",
-    "risk": "register entry",
-}
-
-
-def _evidence(text: str, labels: Sequence[str], facts: Mapping[str, Facts], texts: Texts) -> Iterator[str]:
-    """Several pieces in one sentence must say the same: each is held against it."""
-    pieces = [facts[label] for label in labels]
-    if any(piece["kind"] != "evidence" for piece in pieces):
-        yield "mixes evidence with other facts"
-        return
-    values = pieces[0]["values"]
-    is_quote = "quote" in pieces[0]["texts"]
-    absent = values["kind"] == "inferred_from_absence"
-    found = (_QUOTED if is_quote else _ABSENT if absent else _SEEN).fullmatch(text)
-    if found is None:
-        yield "can't be read back as a sentence of evidence"
-        return
-    said = found.groupdict()
-    if is_quote and not agrees(said["quote"], Text(texts(labels[0], "quote"))):
-        yield f"quote does not follow from {labels[0]}"
-    count = said.get("count")
-    if count is not None and int(count.replace(",", "")) != len(pieces):
-        yield "counts other records than it cites"
-    noun = _NOUNS.get(values["table"], values["table"].replace("_", " "))
-    if said["noun"].removesuffix("s") != noun.removesuffix("s"):
-        yield "names another kind of record"
-    if days_in(said["days"]) != sorted({piece["values"]["observed_on"] for piece in pieces}):
-        yield "days do not follow from the records cited"
-    for label, piece in zip(labels, pieces, strict=True):
-        yield from _claim(said, label, piece["values"])
-
-
-def _claim(said: Mapping[str, str | None], label: str, values: Facts) -> Iterator[str]:
-    metric, value = values["metric"], values["value"]
-    expected = readable(metric) if value is None else describe(metric, float(value))
-    told = said["said"] or ""
-    if told[:1].lower() + told[1:] != expected[:1].lower() + expected[1:]:
-        yield f"does not say what {label} says"
-    if value is not None and not is_said_of(told, metric, float(value)):
-        yield f"number or direction does not follow from {label}"
-    # a yes or no has no line to show
-    known = features().get(metric)
-    is_shown = known is None or known.type != "boolean"
-    for name, key in (("line", "threshold"), ("before", "baseline")):
-        wanted: Amount | Number | None = None
-        if is_shown and values[key] is not None:
-            # what it is compared with is a count of another feature
-            wanted = Amount(metric, values[key]) if key == "threshold" else Number(values[key])
-        if not agrees(said[name], wanted):
-            yield f"{key} does not follow from {label}"

@@ -265,7 +265,7 @@ def packet(mart, reviewed) -> tuple[dict[str, Any], dict[str, Any], dict[str, li
         # the hand-made company writes the landed files, and no records of its loads
         patch.setattr(Landing, "loads", lambda self: loads)
         made = packets_of_week(mart.settings, reviewed.risks, WEEK, policy, history, NOT_CONNECTED)
-    assert made.unverified == ()
+    assert made.unverified == {}
     (row,) = made.rows.to_pylist()
     body = read_body(mart.settings.restricted, row["body_sha256"])
     told: dict[str, list[str]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ import pyarrow as pa
 import pytest
 from packet_examples import WEEK, by_place, facts, policy, sponsor_risk
 
+from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.content import canonical_hash, canonical_json
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.account_facts import Decided
 from health_pipeline.quality.packet_bodies import check_bodies
 from health_pipeline.quality.suites import Check, load_checks
+from health_pipeline.risk import packets_of_week, restricted
+from health_pipeline.risk.history import EpisodeHistory
+from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.packet_rows import mart_row
-from health_pipeline.risk.restricted import store_packets
+from health_pipeline.risk.restricted import collect_garbage, store_packets
 from health_pipeline.settings import Settings
 
 Row = dict[str, Any]
@@ -79,25 +85,84 @@ def test_stored_packets_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "problem"),
     [
-        lambda row, evidence, settings: row.update(body_sha256=None),
-        lambda row, evidence, settings: row.update(body_sha256="0" * 64),
-        lambda row, evidence, settings: row.update(packet_hash="another"),
-        lambda row, evidence, settings: evidence.pop(),
-        lambda row, evidence, settings: body_file(settings, row["body_sha256"]).write_text("{}"),
-        lambda row, evidence, settings: other_body(row, settings, false_number),
-        lambda row, evidence, settings: other_body(
-            row, settings, lambda body: body["packet"].update(packet_id="pkt_2")
+        (
+            lambda row, evidence, settings: row.update(body_sha256=None),
+            "there is no restricted store, or no address in it",
+        ),
+        (lambda row, evidence, settings: row.update(body_sha256="0" * 64), "there is no body"),
+        (lambda row, evidence, settings: row.update(packet_hash="another"), "the body is another packet's"),
+        (lambda row, evidence, settings: evidence.pop(), "the body rests on other evidence than the mart's"),
+        (
+            lambda row, evidence, settings: body_file(settings, row["body_sha256"]).write_text("{}"),
+            "the body was changed after it was written",
+        ),
+        (
+            lambda row, evidence, settings: other_body(row, settings, false_number),
+            "sentence 13 (value, F7): amount does not follow from F7",
+        ),
+        (
+            lambda row, evidence, settings: other_body(
+                row, settings, lambda body: body["packet"].update(packet_id="pkt_2")
+            ),
+            "the body is another packet's",
         ),
     ],
     ids=["no address", "no body", "other hash", "other evidence", "changed body", "false number", "another packet's"],
 )
-def test_each_broken_body_is_found(tmp_path: Path, change: Callable[[Row, list[Row], Settings], None]) -> None:
+def test_each_broken_body_is_found(
+    tmp_path: Path, change: Callable[[Row, list[Row], Settings], None], problem: str
+) -> None:
     path, settings = candidate(tmp_path, change)
     result = check_bodies([the_check()], path, [WEEK], settings.restricted)[0]
     assert (result.passed, result.evaluated, result.unexpected_count) == (False, True, 1)
-    assert result.row_ids == ((("packet_id", "pkt_1"), ("week", "2026-11-09")),)
+    assert result.row_ids == ((("packet_id", "pkt_1"), ("week", "2026-11-09"), ("problem", problem)),)
+
+
+def test_audit_says_which_sentence_of_a_refused_brief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No body of such a packet is stored, so the finding comes from what its refusal left."""
+    right = restricted.body_of
+
+    def wrong(packet: Packet) -> dict[str, Any]:
+        body = right(packet)
+        false_number(body)
+        return body
+
+    monkeypatch.setattr(restricted, "body_of", wrong)
+    path, settings = candidate(tmp_path, lambda row, evidence, settings: None)
+    result = check_bodies([the_check()], path, [WEEK], settings.restricted)[0]
+    assert (result.passed, result.evaluated, result.unexpected_count) == (False, True, 1)
+    assert dict(result.row_ids[0])["problem"] == "sentence 13 (value, F7): amount does not follow from F7"
+    assert not list((settings.restricted / "bodies").glob("*/*.json"))
+    collect_garbage(settings, set(), datetime.now(UTC) + timedelta(days=2))
+    assert not list((settings.restricted / "refused").iterdir())
+
+
+def test_log_says_which_sentence_and_no_word_of_a_customer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path / "home")
+    known = by_place(facts())
+    monkeypatch.setattr(packets_of_week, "read_account_facts", lambda *_: known)
+    monkeypatch.setattr(packets_of_week, "read_quoted_texts", lambda *_: facts().texts)
+    right = restricted.body_of
+
+    def wrong(packet: Packet) -> dict[str, Any]:
+        body = right(packet)
+        body["brief"] = [
+            {**line, "text": line["text"].replace("14 September", "15 September").replace("F3.name", "F3.title")}
+            for line in body["brief"]
+        ]
+        return body
+
+    monkeypatch.setattr(restricted, "body_of", wrong)
+    made = packets_of_week.packets_of_week(
+        settings, [sponsor_risk()], Week(WEEK), policy(), EpisodeHistory([], WEEK), Decided(False)
+    )
+    (problems,) = made.unverified.values()
+    assert list(made.unverified) == ["pkt_1"]
+    assert all(one.startswith("sentence ") and "(person, F" in one for one in problems)
+    assert "Jana" not in str(made.unverified)
+    assert "Head of Finance" not in str(made.unverified)
 
 
 def test_weeks_of_other_runs_are_not_looked_at(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from brief_mutations import mutations
@@ -32,6 +33,7 @@ from health_pipeline.mart.account_facts import (
     Stakeholder,
 )
 from health_pipeline.policy.features import features
+from health_pipeline.risk import evidence_reader, list_readers, verifier
 from health_pipeline.risk.model import Risk
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
@@ -130,6 +132,108 @@ def silent_risk() -> Risk:
     return risk(signal("silent", "s1"), signal("backlog", "k0", "k1", "k2"), evidence=(silence, *tickets))
 
 
+def crowded_risk() -> Risk:
+    """Every form of a group: several values of a figure, several records of a kind, four quotes, what is missing."""
+    quoted = [
+        piece(
+            f"q{place}",
+            "backlog",
+            "product_quality_phrases_28d",
+            4.0,
+            threshold=1.0,
+            source_kind="support",
+            source_system="demo_support",
+            source_table="support_ticket" if place < 3 else "support_message",
+            source_record_id="T-7" if place < 2 else f"T-{place}",
+            kind="reported",
+            text_field="body",
+            span_start=3 + place,
+            span_end=20 + place,
+        )
+        for place in range(4)
+    ]
+    seats = [
+        piece("s0", "logins_fell", "license_utilisation", 0.25, threshold=0.4, baseline=12.0),
+        piece(
+            "s1",
+            "logins_fell",
+            "license_utilisation",
+            0.25,
+            threshold=0.4,
+            baseline=12.0,
+            source_kind="billing",
+            source_table="billing_subscription",
+        ),
+    ]
+    uses = [
+        piece("w0", "logins_fell", "usage_change_share_4w", -0.42, threshold=-0.3),
+        piece("w1", "silent", "usage_change_share_4w", -0.42, threshold=-0.2),
+    ]
+    silence = [
+        replace(
+            piece(f"n{place}", "silent", "silent_channels_60d", 2.0, threshold=2.0, kind="inferred_from_absence"),
+            source_table=table,
+            observed_at=use_fell().observed_at - timedelta(days=70 + place),
+        )
+        for place, table in enumerate(("cs_note", "support_ticket"))
+    ]
+    touches = [
+        replace(
+            piece(
+                f"t{place}",
+                "touched_lately",
+                "days_since_last_two_way_touch",
+                float(days),
+                threshold=60.0,
+                source_kind="cs",
+                source_table="cs_note",
+                direction="contradicts",
+            ),
+            observed_at=datetime(2026, 11, 16) - timedelta(days=days),
+        )
+        for place, days in enumerate((3, 12, 33))
+    ]
+    validated = [
+        replace(
+            piece(
+                f"v{place}",
+                "validated_lately",
+                "days_since_goal_validated",
+                float(days),
+                source_kind="cs",
+                source_table="cs_goal",
+                direction="contradicts",
+            ),
+            observed_at=datetime(2026, 11, 16) - timedelta(days=days),
+        )
+        for place, days in enumerate((4, 9))
+    ]
+    fired = (
+        signal("backlog", *(one.evidence_id for one in quoted)),
+        signal("logins_fell", "s0", "s1", "w0"),
+        signal("silent", "w1", "n0", "n1", against_ids=("t0", "t1", "t2", "v0", "v1")),
+    )
+    return risk(
+        *fired,
+        evidence=(*quoted, *seats, *uses, *silence, *touches, *validated),
+        missing=(("sentiment", "missing"), ("payment", "missing"), ("delivery", "stale")),
+    )
+
+
+def crowded_facts() -> AccountFacts:
+    """Texts for the quotes, and no owner: an option has what is not met."""
+    known = rich_facts()
+    texts = {
+        (record("support_ticket", f"T-{place}", "support"), "body"): RecordText(
+            record("support_ticket", f"T-{place}", "support"), "body", "We use a workaround; then, and by hand, more."
+        )
+        for place in (2, 7)
+    }
+    message = record("support_message", "T-3", "support")
+    texts[(message, "body")] = RecordText(message, "body", "Another workaround for the export, again.")
+    return replace(known, texts=texts, owner_email=None, features={**known.features, "owner_email": None})
+
+
 def packet(one: Risk, known: AccountFacts) -> Packet:
     return build_packets([one], by_place(known), policy())[0]
 
@@ -138,6 +242,7 @@ EXAMPLES = {
     "the case to get right": (sponsor_risk(), facts()),
     "every kind of fact": (sponsor_risk(), rich_facts()),
     "silence": (silent_risk(), rich_facts()),
+    "groups of every form": (crowded_risk(), crowded_facts()),
     "nothing fired": (risk(is_quiet=True, last_fired_week=date(2026, 10, 5)), rich_facts()),
     "nothing known": (
         risk(signal("logins_fell", "u1"), evidence=(use_fell(),)),
@@ -159,6 +264,53 @@ def test_every_mutation_is_found(name: str) -> None:
     assert missed == []
 
 
+GROUPED = {
+    "Not known, because no data came for this account: sentiment, payment. [M1] [M2]",
+    "“use a workaround”, “se a workaround; ” and 2 more in 2 support tickets of 6 November 2026 and in 1 support "
+    "message of 6 November 2026: 4 product quality phrases in texts of 28 days (line 1). [E1 to E4]",
+    "25 % of the licensed seats active (line 40 %, compared with 12), by use of 6 November 2026 and by 1 subscription "
+    "of 6 November 2026. [E5] [E6]",
+    "Last two-way touch 3 days ago to no two-way touch for 33 days (line 60 days), by 3 notes or meetings of 14 "
+    "October to 13 November 2026. [E11 to E13]",
+    "Last goal validated 4 days ago and no goal validated for 9 days, by 2 goals of 7 and 12 November 2026. [E14] "
+    "[E15]",
+    "No longer there (last two-way touch): “Olu Adeyemi”, economic buyer, left on 2 August 2026 (none on record); a "
+    "contact without a name, role unknown, since when is not known (none on record, 1 meeting missed). [F6] [F7]",
+}
+
+
+def test_facts_that_belong_together_share_a_sentence() -> None:
+    lines = {line for _, line in example_brief(packet(crowded_risk(), crowded_facts())).lines}
+    assert lines >= GROUPED
+
+
+@pytest.mark.parametrize(
+    ("check", "passes", "slips_through"),
+    [
+        (verifier.untold, [], ("left out", "left out of its group", "left out, and the count with it")),
+        (list_readers.shared_problems, (), ("date at", "to 'Verified'")),
+        (list_readers.length_problems, (), ("dropped", "no longer cited")),
+        (
+            list_readers.member_problems,
+            (),
+            ("members 0 and 1 swapped", "number at", "numbers at", "'fell' at", "name at"),
+        ),
+        (evidence_reader.quote_problems, (), ("name at", "number at")),
+        (evidence_reader.record_problems, (), ("number at", "date at", "'to' at", "days at")),
+        (evidence_reader.figure_problems, (), ("number at", "numbers at", "dropped")),
+        (evidence_reader.same_figure_problems, (), ("told in another's sentence",)),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_each_check_is_needed(monkeypatch: pytest.MonkeyPatch, check, passes, slips_through) -> None:
+    """With one check off, some of the changes it is there for are missed: the others don't stand in for it."""
+    brief = example_brief(packet(crowded_risk(), crowded_facts()))
+    monkeypatch.setattr(sys.modules[check.__module__], check.__name__, lambda *_: passes)
+    missed = [what for what, lines in mutations(brief.lines) if not verify(lines, brief.facts, brief.texts)]
+    for what in slips_through:
+        assert any(what in one for one in missed), (what, missed[:20])
+
+
 def test_mutations_are_many_and_of_every_kind() -> None:
     brief = example_brief(packet(sponsor_risk(), rich_facts()))
     made = [what for what, _ in mutations(brief.lines)]
@@ -173,6 +325,9 @@ def test_mutations_are_many_and_of_every_kind() -> None:
         "to 'down'",
         "'fell' at",
         " to E99",
+        "dropped",
+        "left out of its group",
+        "no longer cited",
     ):
         assert any(kind in what for what in made), kind
 

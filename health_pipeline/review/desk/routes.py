@@ -25,6 +25,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/bulk/preview", "assign", bulk.preview),
     Route("POST", "/bulk", "assign", bulk.record),
     Route("GET", "/cases/{case_id}", "view", cases.case_page, "case"),
+    Route("GET", "/cases/{case_id}/brief", "view", cases.brief_page, "case"),
     Route("GET", "/cases/{case_id}/version", "view", cases.version, "case"),
     Route("GET", "/cases/{case_id}/evidence/{evidence_id}", "view", cases.evidence_page, "case"),
     # Who may decide is the ledger's to say: it refuses, and records that it did.

@@ -25,6 +25,7 @@ from health_pipeline.review.desk.action_forms import (
 from health_pipeline.review.desk.action_words import ACTION_WORDS
 from health_pipeline.review.desk.history import history_lines
 from health_pipeline.review.desk.notices import leave_notices
+from health_pipeline.review.desk.one_page import whole_brief
 from health_pipeline.review.desk.packet_page import packet_view
 from health_pipeline.review.desk.queue import neighbours, read_filter
 from health_pipeline.review.desk.rendering import page
@@ -106,6 +107,19 @@ def evidence_page(desk: Desk, visit: Visit) -> Response:
     link = desk.settings.record_links.get(piece.source_system, "").replace("{record}", piece.source_record_id)
     shown = next(one for one in view.pieces if one.piece.evidence_id == piece.evidence_id)
     return page(desk, visit, "evidence.html.j2", case=case, shown=shown, account_name=view.account_name, link=link)
+
+
+def brief_page(desk: Desk, visit: Visit) -> Response:
+    """The brief alone, made for one page of paper."""
+    case = visit.case
+    assert case is not None
+    _note(desk, visit, "view_packet", case.packet_hash, {})
+    packet = desk.published.packet(case.case_id, case.week)
+    address = packet.row.get("body_sha256") if packet else None
+    may_read = visit.may("read_notes", case.owner_email)
+    sections = whole_brief(desk.published.settings.restricted, address, may_read)
+    account_name = desk.published.name(case.account_id)
+    return page(desk, visit, "brief.html.j2", case=case, account_name=account_name, sections=sections)
 
 
 def version(desk: Desk, visit: Visit) -> Response:
