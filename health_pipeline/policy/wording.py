@@ -61,8 +61,8 @@ def _yes_no(yes: str, no: str) -> Callable[[float], str]:
     return lambda value: yes if value >= 0.5 else no
 
 
-def _none_or(count_noun: str, none: str) -> Callable[[float], str]:
-    return lambda value: none if round(value) == 0 else counted(value, count_noun)
+def _none_or(count_noun: str, none: str, after: str = "") -> Callable[[float], str]:
+    return lambda value: none if round(value) == 0 else f"{counted(value, count_noun)}{after}"
 
 
 def _ago(happened: str, nothing: str) -> Callable[[float], str]:
@@ -101,7 +101,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "tickets_opened_91d": lambda v: _none_or("ticket", "no ticket")(v) + " in 91 days",
     "open_backlog": _none_or("open ticket", "no open ticket"),
     "oldest_open_ticket_days": lambda v: f"a ticket open for {counted(v, 'day')}",
-    "unreplied_open_tickets": _none_or("open ticket without a reply", "every open ticket replied"),
+    "unreplied_open_tickets": _none_or("open ticket", "every open ticket replied", " without a reply"),
     "first_reply_minutes_median_91d": lambda v: f"first reply after {duration(v)} (median)",
     "full_resolution_minutes_median_91d": lambda v: f"tickets solved after {duration(v)} (median)",
     "urgent_high_share_91d": lambda v: f"{percent(v)} of the tickets urgent or high",
@@ -143,7 +143,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "max_milestone_slip_days": lambda v: (
         f"a milestone {counted(v, 'day')} behind its baseline" if v > 0 else "no milestone behind its baseline"
     ),
-    "off_track_projects": _none_or("project off track", "no project off track"),
+    "off_track_projects": _none_or("project", "no project off track", " off track"),
     "migration_projects": _none_or("migration project", "no migration project"),
     "goals_on_track_share": lambda v: f"{percent(v)} of the goals on track",
     "overdue_goals": _none_or("overdue goal", "no overdue goal"),

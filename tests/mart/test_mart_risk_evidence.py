@@ -290,11 +290,11 @@ def test_the_packet_is_an_outcome_risk_for_the_account_manager(packet):
 def test_the_brief_attaches_the_notes_and_tickets(packet):
     _, _, told = packet
     seen = " ".join(told["What was seen"])
-    assert "“workaround”, says a support ticket of 13 January 2026" in seen
-    assert "3 note or meetings of 30 November 2025, 20 December 2025 and 10 January 2026" in seen
+    assert "“workaround”" in seen
+    assert "3 notes or meetings of 30 November 2025 to 10 January 2026" in seen
     assert "An active champion" in " ".join(told["What speaks against it"])
     (goal, *_) = told["What the customer wants"]
-    assert "“Fewer manual steps” (at risk) was due on 30 December 2025 and is overdue" in goal
+    assert "“Fewer manual steps” (at risk), due on 30 December 2025, overdue" in goal
 
 
 def test_causes_are_suspected_and_none_is_confirmed(packet):
@@ -309,8 +309,9 @@ def test_nothing_is_decided_chosen_or_sent(packet):
     assert row["state"] == "detected"
     assert [body["packet"][name] for name in ("decision", "message", "outcome", "follow_up_date")] == [None] * 4
     held = " ".join(told["What holds it"])
-    assert "No person has confirmed the severity. Blocks approval" in held
-    assert "No follow-up date is set. Blocks approval" in held
+    assert held.startswith("Approval is blocked: ")
+    assert "no person has confirmed the severity" in held
+    assert "no follow-up date is set" in held
     assert told["Options, none chosen"]
 
 

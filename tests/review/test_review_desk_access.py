@@ -37,6 +37,7 @@ for _path in ("/bulk/preview", "/bulk"):
 for _path in (
     "/cases/{case_id}",
     "/cases/{case_id}/version",
+    "/cases/{case_id}/brief",
     "/cases/{case_id}/evidence/{evidence_id}",
     "/accounts/{account_id}",
 ):

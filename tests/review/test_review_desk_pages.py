@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from desk_house import House, next_key, settle
+from desk_house import WEEK, House, next_key, settle
 from reviewing import ADMIN, ANALYST, CSM, LEAD, NOW, OTHER_CSM, SetClock, act, does, packet, until_proposed
 from stopping import stopped
 
@@ -17,7 +17,7 @@ from health_pipeline.review.desk.stop_list import HOLDS, in_words
 from health_pipeline.review.desk.team_metrics import MEASURED, team_figures
 from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import STOP_RULES
-from health_pipeline.risk.restricted import erase_record
+from health_pipeline.risk.restricted import brief_lines, erase_record, read_body
 
 TESTS = Path(__file__).parent
 
@@ -31,6 +31,7 @@ def test_every_page_opens(house: House) -> None:
         "/queue",
         "/queue?when=open",
         "/cases/pkt_1",
+        "/cases/pkt_1/brief",
         "/cases/pkt_1/evidence/t1-1",
         "/metrics",
         "/audit",
@@ -75,7 +76,7 @@ def test_the_brief_and_the_quotes_are_of_the_restricted_store_and_for_who_may_re
     ):
         assert part in shown, part
     assert "use a workaround" in text_of(house.as_(CSM).get("/cases/pkt_1/evidence/t1-1").text)
-    for path in ("/cases/pkt_1", "/cases/pkt_1/evidence/t1-1"):
+    for path in ("/cases/pkt_1", "/cases/pkt_1/brief", "/cases/pkt_1/evidence/t1-1"):
         seen = text_of(house.as_(ANALYST).get(path).text)
         assert not [word for word in ("Jana", "workaround for", "Close the month", "stretched") if word in seen]
         assert "the owner and the leads of their team can read it" in seen
@@ -83,6 +84,19 @@ def test_the_brief_and_the_quotes_are_of_the_restricted_store_and_for_who_may_re
     record |= {"source_table": "support_ticket", "source_record_id": "T-7"}
     assert erase_record(house.settings, record, ADMIN, "asked for", NOW) >= 1
     assert "use a workaround" not in house.as_(CSM).get("/cases/pkt_1").text
+    assert "use a workaround" not in house.as_(CSM).get("/cases/pkt_1/brief").text
+
+
+def test_the_brief_on_one_page_has_every_section_and_citation_of_the_stored_one(house: House) -> None:
+    shown = text_of(house.as_(CSM).get("/cases/pkt_1/brief").text)
+    packet = house.desk.published.packet("pkt_1", WEEK)
+    assert packet is not None
+    body = read_body(house.settings.restricted, packet.row["body_sha256"])
+    assert body is not None
+    places = [shown.index(f"{heading} ") for heading, line in brief_lines(house.settings.restricted, body) if heading]
+    assert places == sorted(places)
+    for _, line in brief_lines(house.settings.restricted, body):
+        assert line in shown
 
 
 def test_looking_is_noted_once_for_each_session_and_packet(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from brief_mutations import mutations
@@ -191,7 +192,7 @@ def crowded_risk() -> Risk:
             ),
             observed_at=datetime(2026, 11, 16) - timedelta(days=days),
         )
-        for place, days in enumerate((3, 12, 33))
+        for place, days in enumerate((3, 12, 12, 33))
     ]
     validated = [
         replace(
@@ -211,7 +212,7 @@ def crowded_risk() -> Risk:
     fired = (
         signal("backlog", *(one.evidence_id for one in quoted)),
         signal("logins_fell", "s0", "s1", "w0"),
-        signal("silent", "w1", "n0", "n1", against_ids=("t0", "t1", "t2", "v0", "v1")),
+        signal("silent", "w1", "n0", "n1", against_ids=("t0", "t1", "t2", "t3", "v0", "v1")),
     )
     return risk(
         *fired,
@@ -257,6 +258,21 @@ def test_untouched_briefs_pass(name: str) -> None:
     assert verify(brief.lines, brief.facts, brief.texts) == ()
 
 
+@pytest.fixture
+def each_line_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a line says of the same facts is read once: a mutation changes one line, and the others are as they were."""
+    read, seen = verifier._line_problems, {}
+
+    def once(heading: str, text: str, labels: tuple[str, ...], *others: Any) -> tuple[str, ...]:
+        key = (heading, text, labels)
+        if key not in seen:
+            seen[key] = tuple(read(heading, text, labels, *others))
+        return seen[key]
+
+    monkeypatch.setattr(verifier, "_line_problems", once)
+
+
+@pytest.mark.usefixtures("each_line_read_once")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_mutation_is_found(name: str) -> None:
     brief = example_brief(packet(*EXAMPLES[name]))
@@ -266,16 +282,16 @@ def test_every_mutation_is_found(name: str) -> None:
 
 GROUPED = {
     "Not known, because no data came for this account: sentiment, payment. [M1] [M2]",
-    "“use a workaround”, “se a workaround; ” and 2 more in 2 support tickets of 6 November 2026 and in 1 support "
+    "“use a workaround;”, “se a workaround;” and 2 more in 2 support tickets of 6 November 2026 and in 1 support "
     "message of 6 November 2026: 4 product quality phrases in texts of 28 days (line 1). [E1 to E4]",
     "25 % of the licensed seats active (line 40 %, compared with 12), by use of 6 November 2026 and by 1 subscription "
     "of 6 November 2026. [E5] [E6]",
-    "Last two-way touch 3 days ago to no two-way touch for 33 days (line 60 days), by 3 notes or meetings of 14 "
-    "October to 13 November 2026. [E11 to E13]",
-    "Last goal validated 4 days ago and no goal validated for 9 days, by 2 goals of 7 and 12 November 2026. [E14] "
-    "[E15]",
+    "Last two-way touch 3 days ago to no two-way touch for 33 days (line 60 days), by 4 notes or meetings of 14 "
+    "October to 13 November 2026. [E11 to E14]",
+    "Last goal validated 4 days ago and no goal validated for 9 days, by 2 goals of 7 and 12 November 2026. [E15] "
+    "[E16]",
     "No longer there (last two-way touch): “Olu Adeyemi”, economic buyer, left on 2 August 2026 (none on record); a "
-    "contact without a name, role unknown, since when is not known (none on record, 1 meeting missed). [F6] [F7]",
+    "contact without a name, role unknown, since when is not known (none on record, 1 meeting missed). [F11] [F12]",
 }
 
 
@@ -289,7 +305,7 @@ def test_facts_that_belong_together_share_a_sentence() -> None:
     [
         (verifier.untold, [], ("left out", "left out of its group", "left out, and the count with it")),
         (list_readers.shared_problems, (), ("date at", "to 'Verified'")),
-        (list_readers.length_problems, (), ("dropped", "no longer cited")),
+        (list_readers.length_problems, (), ("dropped",)),
         (
             list_readers.member_problems,
             (),
@@ -305,10 +321,12 @@ def test_facts_that_belong_together_share_a_sentence() -> None:
 def test_each_check_is_needed(monkeypatch: pytest.MonkeyPatch, check, passes, slips_through) -> None:
     """With one check off, some of the changes it is there for are missed: the others don't stand in for it."""
     brief = example_brief(packet(crowded_risk(), crowded_facts()))
-    monkeypatch.setattr(sys.modules[check.__module__], check.__name__, lambda *_: passes)
-    missed = [what for what, lines in mutations(brief.lines) if not verify(lines, brief.facts, brief.texts)]
+    changed = list(mutations(brief.lines))
     for what in slips_through:
-        assert any(what in one for one in missed), (what, missed[:20])
+        assert all(verify(lines, brief.facts, brief.texts) for said, lines in changed[::7] if what in said)
+    monkeypatch.setattr(sys.modules[check.__module__], check.__name__, lambda *_: passes)
+    for what in slips_through:
+        assert any(not verify(lines, brief.facts, brief.texts) for said, lines in changed if what in said), what
 
 
 def test_mutations_are_many_and_of_every_kind() -> None:
@@ -337,12 +355,13 @@ def test_section_order_and_headings_are_checked() -> None:
     last_first = (brief.lines[-1], *brief.lines[:-1])
     assert any("out of order" in one.what for one in verify(last_first, brief.facts, brief.texts))
     moved = tuple(
-        ("What speaks against it", line) if "[E1]" in line and "says a" in line else (h, line)
+        ("What speaks against it", line) if "[E1]" in line and "use a workaround" in line else (h, line)
         for h, line in brief.lines
     )
     assert verify(moved, brief.facts, brief.texts)
 
 
+@pytest.mark.usefixtures("each_line_read_once")
 def test_problems_name_no_text_of_a_customer() -> None:
     brief = example_brief(packet(sponsor_risk(), facts()))
     for _, lines in mutations(brief.lines):
