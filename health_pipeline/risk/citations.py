@@ -290,8 +290,8 @@ def _rating(packet: Packet) -> Citation:
 def _judgements(packet: Packet, labels: Mapping[str, str]) -> Iterator[Citation]:
     for place, cause in enumerate(packet.causes, 1):
         pieces = tuple(labels[key] for key in (cause.evidence_ids or cause.against_ids))
-        values = {"cause": cause.cause_id, "says": cause.says, "status": cause.status}
-        yield Citation(f"C{place}", "cause", values, supported_by=pieces[:3])
+        looked_into = {"cause": cause.cause_id, "says": cause.says, "status": cause.status}
+        yield Citation(f"C{place}", "cause", looked_into, supported_by=pieces[:3])
     for place, assumption in enumerate(packet.assumptions, 1):
         values = {"says": assumption.says, "is_verified": assumption.is_verified}
         yield Citation(f"A{place}", "assumption", values)
