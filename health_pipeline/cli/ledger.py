@@ -29,7 +29,8 @@ def intake() -> None:
         out.print(
             f"{release.name}: {found.detected} new cases, {found.rebuilt} packets built anew, "
             f"{found.returned_to_review} back to review, {found.reopened} reopened, "
-            f"{found.renewed} renewed, {found.unchanged} unchanged; {expired} approvals have expired."
+            f"{found.renewed} renewed, {found.unchanged} unchanged, {found.drawn} accounts drawn at random; "
+            f"{expired} approvals have expired."
         )
 
 
@@ -86,20 +87,27 @@ def user(
 
 @ledger_app.command("accept-loss")
 def accept_loss(
-    release: Annotated[str, typer.Argument(help="The release.")], by: ByOption, reason: ReasonOption
+    by: ByOption,
+    reason: ReasonOption,
+    release: Annotated[
+        str | None, typer.Argument(help="The release whose anchor is gone; without one: what was landed and is gone.")
+    ] = None,
 ) -> None:
-    """Go on after events were lost for good: a release's anchor is not asked for again. It is recorded."""
+    """Go on after events were lost for good: they are not asked for again, and count no more. It is recorded."""
     from health_pipeline.publication.releases import load_release  # noqa: PLC0415
     from health_pipeline.quality.ledger_chain import anchors_of  # noqa: PLC0415
     from health_pipeline.review import Ledger, LedgerError  # noqa: PLC0415
+    from health_pipeline.review.landed_decisions import lost_head  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
         settings = Settings()
-        anchors = anchors_of(load_release(settings, release).manifest)
-        if not anchors:
-            raise LedgerError(f"{release} anchors nothing; it was built before the ledger had an event.")
+        if release is None:
+            anchor, place = lost_head(settings), "landed"
+        else:
+            anchors = anchors_of(load_release(settings, release).manifest)
+            if not anchors:
+                raise LedgerError(f"{release} anchors nothing; it was built before the ledger had an event.")
+            anchor, place = anchors[0], f"anchored in {release}"
         with Ledger.open(settings) as ledger:
-            ledger.accept_loss(anchors[0], by, reason)
-        out.print(
-            f"Event {anchors[0].seq}, anchored in {release}, is given up, by {by}; the next review publishes again."
-        )
+            ledger.accept_loss(anchor, by, reason)
+        out.print(f"Event {anchor.seq}, {place}, is given up, by {by}; the next review publishes again.")

@@ -21,13 +21,18 @@ State = Literal[
     "superseded",
     "reopened",
     "closed",
+    # Of an account that was drawn at random, not of a risk.
+    "drawn",
+    "audited",
 ]
 Outcome = Literal["saved", "lost", "false_positive", "unresolved"]
 
 # Nobody has looked at it yet.
 UNTOUCHED: State = "detected"
-# A person has ended it: its packet is no open risk any more.
-ENDED: frozenset[str] = frozenset({"closed", "dismissed", "superseded"})
+# A person has ended it: its packet is no open risk any more; or has looked at an account drawn at random.
+ENDED: frozenset[str] = frozenset({"closed", "dismissed", "superseded", "audited"})
+# What was found on an account that nothing flagged may be put right: the newest finding counts.
+AUDITS: tuple[State, ...] = ("drawn", "audited")
 # Waits for somebody to look at it: nothing is proposed, or what was proposed is gone.
 UNDECIDED: tuple[State, ...] = (
     "detected",

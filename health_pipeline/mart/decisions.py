@@ -17,7 +17,14 @@ from health_pipeline.settings import Settings
 
 # dbt's models on what was decided.
 DECISION_MODELS = ("int_review_cases_weekly", "int_review_events_weekly", "int_review_ledgers_weekly")
-_EVENTS = f"{INTERMEDIATE_SCHEMA}.int_review_event"
+# The events a week knows, without those that a restored ledger lacks and an admin has given up.
+_KNOWN = (
+    f"with landed as (select * from {INTERMEDIATE_SCHEMA}.int_review_event "
+    "where occurred_at < ? and available_at <= ?), "
+    "lost as (select substring(event_id, 6) as lost_id from landed where event_type = 'event_lost'), "
+    "known as (select landed.* from landed left join lost on landed.event_id = lost.lost_id "
+    "where lost.lost_id is null and landed.event_type <> 'event_lost') "
+)
 
 
 def read_decided(settings: Settings, weeks: Sequence[Week]) -> dict[date, Decided]:
@@ -68,9 +75,28 @@ def read_measurements(settings: Settings, week: Week, cutoff_hours: int) -> pa.T
     """
     with open_duckdb(settings.warehouse, read_only=True) as connection:
         return connection.execute(
-            "select event_id, case_id, source_account_id as account_id, case_id as packet_id, "
-            f"measured_as as event_type, is_by_person, occurred_at from {_EVENTS} "
-            "where measured_as is not null and occurred_at < ? and available_at <= ? order by occurred_at, event_id",
+            f"{_KNOWN}select event_id, case_id, source_account_id as account_id, case_id as packet_id, "
+            "measured_as as event_type, is_by_person, occurred_at from known "
+            "where measured_as is not null order by occurred_at, event_id",
+            [naive_utc(week.as_of_at), naive_utc(week.known_at(cutoff_hours))],
+        ).to_arrow_table()
+
+
+def read_audit_findings(settings: Settings, week: Week, cutoff_hours: int) -> pa.Table:
+    """What people found on accounts drawn at random, as a week knows it: of each account and week the newest finding.
+
+    Returns
+    -------
+    pyarrow.Table
+        account_id, week, finding, missed_category, missed_signal, found_at, ordered by week and account
+    """
+    with open_duckdb(settings.warehouse, read_only=True) as connection:
+        return connection.execute(
+            f"{_KNOWN}select account_id, week, finding, missed_category, missed_signal, found_at from ("
+            "select source_account_id as account_id, audited_week as week, audit_finding as finding, missed_category, "
+            "missed_signal, occurred_at as found_at, row_number() over (partition by source_account_id, audited_week "
+            "order by seq desc, source_system, source_instance, event_id) as age_rank from known "
+            "where event_type = 'audit_finding_recorded') as found where age_rank = 1 order by week, account_id",
             [naive_utc(week.as_of_at), naive_utc(week.known_at(cutoff_hours))],
         ).to_arrow_table()
 

@@ -62,16 +62,19 @@ def build_sensors(decisions_job: UnresolvedAssetJobDefinition) -> list[dg.Sensor
 
 
 def picked_up(cursor: str | None, ledger_url: str) -> dg.SensorResult:
-    """One run for the ledger's newest event where it is after the cursor; else why there is none.
+    """One run for the ledger's newest event where it is another one than the cursor's; else why there is none.
 
     The run itself lands what is not landed yet, whatever the cursor says: a run that failed loses nothing.
     """
     head = ledger_head(ledger_url)
     if head is None:
         return dg.SensorResult(skip_reason="There is no ledger yet; it begins when a release is taken in.")
-    if cursor is not None and head.seq <= int(cursor):
+    # a smaller number than the cursor's: the ledger was restored from a copy, and what to do is the landing's to say
+    if cursor is not None and head.seq == int(cursor):
         return dg.SensorResult(skip_reason=f"Nothing was decided since event {cursor}.")
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"decisions-{head.seq}")], cursor=str(head.seq))
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(run_key=f"decisions-{head.seq}-{head.hash[:12]}")], cursor=str(head.seq)
+    )
 
 
 def run_name(run: dg.DagsterRun) -> str:

@@ -1,4 +1,4 @@
-"""The threshold report: what people made of the risks each signal fired on, with intervals; severities beside."""
+"""The threshold report: what people made of each signal's risks, at which line, and what the random audit found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from health_pipeline.mart.published import read_published
+from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.published import published_file, read_published
+from health_pipeline.policy.risk_signals import RiskSignal, load_risk_signals
 from health_pipeline.policy.wording import percent
+from health_pipeline.reporting.missed_risks import MissedRisks, missed_lines, missed_risks
+from health_pipeline.reporting.threshold_sweep import Sweep, sweep_lines, sweeps
 from health_pipeline.segmentation.methods.intervals import Interval, wilson
 from health_pipeline.settings import Settings
 
@@ -50,13 +54,15 @@ class ThresholdReport:
     ----------
     through : Monday of the newest week read; None where no week knew a ledger
     severities : risks by (suggested, confirmed) severity
-    drawn : accounts drawn at random over those weeks, and in how many weeks
+    swept : signals with enough decided risks, at their own and at stricter thresholds
+    missed : what the random audit says
     """
 
     through: date | None
     signals: tuple[SignalRecord, ...]
     severities: Mapping[tuple[str, str], int]
-    drawn: tuple[int, int]
+    swept: tuple[Sweep, ...]
+    missed: MissedRisks
 
     @property
     def lowered_share(self) -> Interval | None:
@@ -68,22 +74,32 @@ class ThresholdReport:
         return wilson(lowered, total) if total >= ENOUGH else None
 
 
-def threshold_report(packets: Iterable[Row], queue: Iterable[Row]) -> ThresholdReport:
+def threshold_report(
+    packets: Iterable[Row],
+    queue: Iterable[Row] = (),
+    findings: Iterable[Row] = (),
+    readings: Iterable[Row] = (),
+    signals: Iterable[RiskSignal] = (),
+) -> ThresholdReport:
     """Count each risk once, as its newest week knows it, under every signal that ever fired on it.
 
     Parameters
     ----------
     packets : rows of risk_packets; weeks that knew no ledger count for nothing but their signals
-    queue : rows of exception_queue_weekly
+    queue, findings : rows of exception_queue_weekly and random_audit_findings
+    readings : the values of each packet's evidence, as `threshold_sweep.sweeps` takes them
+    signals : of the policy in force
     """
     fired: dict[str, set[str]] = {}
     newest: dict[str, Row] = {}
+    known: list[Row] = []
     for row in sorted(packets, key=lambda one: (one["week"], one["packet_id"])):
         if row["side"] != "risk":
             continue
         fired.setdefault(row["packet_id"], set()).update((row["signals"] or "").split(",") if row["signals"] else ())
         if row["risk_status"] is not None:
             newest[row["packet_id"]] = row
+            known.append(row)
     counts: dict[str, Counter[str]] = {}
     for name, row in newest.items():
         for signal in fired[name]:
@@ -93,10 +109,17 @@ def threshold_report(packets: Iterable[Row], queue: Iterable[Row]) -> ThresholdR
         for row in newest.values()
         if row["severity_status"] == "confirmed"
     )
-    weeks = {row["week"] for row in newest.values()}
-    drawn = [row["week"] for row in queue if row["subject"] == "random_audit" and row["week"] in weeks]
+    # a week knew a ledger though all its packets may have had newer ones since
+    weeks = {row["week"] for row in known}
+    status_of = {name: row["risk_status"] for name, row in newest.items()}
     records = sorted((_record(name, found) for name, found in counts.items()), key=_most_refuted)
-    return ThresholdReport(max(weeks, default=None), tuple(records), severities, (len(drawn), len(set(drawn))))
+    return ThresholdReport(
+        max(weeks, default=None),
+        tuple(records),
+        severities,
+        tuple(sweeps(signals, readings, status_of)),
+        missed_risks(queue, findings, status_of, weeks),
+    )
 
 
 def _record(signal_id: str, found: Counter[str]) -> SignalRecord:
@@ -134,14 +157,16 @@ def report_lines(report: ThresholdReport) -> list[str]:
         for one in report.signals
     ]
     lines += ["", "## Suggested and confirmed severity", "", *_severity_lines(report)]
-    accounts, weeks = report.drawn
     return [
         *lines,
         "",
+        "## At stricter thresholds",
+        "",
+        *sweep_lines(report.swept),
+        "",
         "## What the signals miss",
         "",
-        f"{accounts} accounts that nothing flagged were drawn at random over {weeks} weeks. What was found on them is "
-        "not recorded in the ledger yet, so how many risks the signals miss is unknown.",
+        *missed_lines(report.missed),
     ]
 
 
@@ -163,11 +188,29 @@ def _share(found: Interval | None) -> str:
     return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
 
 
+def _readings(settings: Settings) -> list[dict[str, Any]]:
+    """The least and the most extreme value of each packet's evidence, over all its weeks."""
+    path = published_file(settings)
+    if path is None:
+        return []
+    with open_duckdb(path, read_only=True) as connection:
+        found = connection.execute(
+            "select packet_id, subject, metric, min(value) as least, max(value) as most from risk_evidence "
+            "where direction = 'supports' and value is not null group by packet_id, subject, metric "
+            "order by packet_id, subject, metric"
+        ).to_arrow_table()
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
+
+
 def write_threshold_report(settings: Settings) -> tuple[ThresholdReport, Path]:
-    """Read the current release, and write `reports/thresholds.md`."""
+    """Read the current release, and write `reports/thresholds.md`. Nothing else is changed."""
     report = threshold_report(
         read_published(settings, "risk_packets").to_pylist(),
         read_published(settings, "exception_queue_weekly").to_pylist(),
+        read_published(settings, "random_audit_findings").to_pylist(),
+        _readings(settings),
+        load_risk_signals(settings.policy).model.signals,
     )
     path = settings.reports / "thresholds.md"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,8 @@ In: published packets, people's decisions. Out: an append-only ledger. Never: an
   is now; `FormError` names a field. Actions, their states, permissions and guards: `states.TRANSITIONS`; their fields:
   `forms.FORMS`; the stop rules: `stop_rules.STOP_RULES`; who may: `permissions.GRANTS`, `permissions.covers`.
 - `events(case_id=..., account_id=..., types=..., after_seq=...)`, `texts(references)`: history, and what people wrote.
-- `intake(release)`: a published release's packets become cases; `expire_due()`: approvals and acceptances that ran out.
+- `intake(release)`: a published release's packets become cases, and so do the accounts it drew at random;
+  `expire_due()`: approvals and acceptances that ran out.
 - `set_person`, `people`, `person`; `set_four_eyes`; `erase_text`.
 - `override(OverrideRequest(...))`, `overrides()`: a tier against the rule, asked for by one person and set by another;
   `landed_overrides` brings them into the next weekly review.

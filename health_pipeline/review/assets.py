@@ -85,6 +85,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             "back to review": taken.returned_to_review,
             "reopened": taken.reopened,
             "renewed": taken.renewed,
+            "accounts drawn at random": taken.drawn,
             "approvals expired": expired,
             "told of high risks": told.type == TOLD if told else "nothing to tell, or no webhook",
         }

@@ -16,6 +16,9 @@ SEVERITY_RANK: dict[str | None, int] = {None: 0, "low": 1, "medium": 2, "high": 
 CauseState = Literal["suspected", "corroborated", "confirmed", "refuted", "unknown"]
 AssumptionState = Literal["unverified", "verified", "accepted", "refuted"]
 FourEyes = Literal["second_person", "not_needed", "switched_off"]
+Finding = Literal["no_risk", "missed_risk", "cannot_tell"]
+# Side and category of a case that is no risk.
+RANDOM_AUDIT = "random_audit"
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,30 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """An account that nothing flagged and that was drawn at random: with which chance, and what a person found on it.
+
+    Attributes
+    ----------
+    inclusion_share : probability of being drawn, 0 to 1: what is found is multiplied by one over it
+    finding : None until somebody has looked
+    category, signal_id : of a risk that nothing flagged; the signal that should have fired, where a person named one
+    """
+
+    inclusion_share: float
+    finding: Finding | None = None
+    category: str | None = None
+    signal_id: str | None = None
+    found_by: str | None = None
+    found_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Case:
-    """One customer risk over its life. `packet_hash`: of what a decision on its newest packet rests on."""
+    """One customer risk over its life, or one account drawn at random.
+
+    `packet_hash`: of what a decision on its newest packet rests on.
+    """
 
     case_id: str
     account_id: str
@@ -140,11 +165,13 @@ class Case:
     dismissal_reason: str | None = None
     residual_actual: Severity | None = None
     superseded_by: str | None = None
+    # Only where the case is no risk, but an account drawn at random.
+    audit: Audit | None = None
     logged: frozenset[str] = field(default=frozenset())
 
     @property
     def has_ended(self) -> bool:
-        """Closed, dismissed or superseded."""
+        """Closed, dismissed or superseded; an account drawn at random: looked at."""
         return self.state in ENDED
 
     @property
@@ -212,4 +239,5 @@ def queue_reason(case: Case, now: datetime) -> str | None:
         "withdrawn": "the proposal was withdrawn",
         "expired": "its approval or acceptance has expired",
         "reopened": "reopened",
+        "drawn": "drawn at random among what nothing flagged",
     }.get(case.state, "its approval ends")

@@ -106,6 +106,7 @@ def _state_after(question: Question) -> str | None:
     return question.transition.target
 
 
+FINDINGS = {"find_no_risk": "no_risk", "find_missed_risk": "missed_risk", "find_nothing_certain": "cannot_tell"}
 # An assumption in these states carries no decision.
 _UNFIT = ("unverified", "refuted")
 
@@ -122,6 +123,8 @@ def _additions(question: Question) -> dict[str, Any]:
         return {"suggested_severity": case.suggested_severity}
     if action == "dismiss":
         return {"outcome": "false_positive"}
+    if action in FINDINGS:
+        return {"finding": FINDINGS[action]}
     if action == "take_action" and case.approval is not None:
         return {"approval_event_id": case.approval.event_id, "message_digest": case.approval.message_digest}
     if action != "approve":

@@ -8,10 +8,21 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from health_pipeline.contract.case_states import UNDER_WAY, UNTOUCHED
-from health_pipeline.review.cases import Approval, Assumption, Case, Cause, Event, Proposal, TextRef
+from health_pipeline.review.cases import (
+    RANDOM_AUDIT,
+    Approval,
+    Assumption,
+    Audit,
+    Case,
+    Cause,
+    Event,
+    Proposal,
+    TextRef,
+)
 
 TEXT_ERASED = "text_erased"
 PACKET_RENEWED = "packet_renewed"
+AUDIT_DRAWN = "audit_drawn"
 
 
 def fold(case: Case | None, event: Event) -> Case:
@@ -24,6 +35,8 @@ def fold(case: Case | None, event: Event) -> Case:
     """
     if event.type == "risk_detected":
         return _detected(event)
+    if event.type == AUDIT_DRAWN:
+        return _drawn(event)
     if case is None:
         raise ValueError(f"Event {event.seq} speaks of case {event.case_id}, which was never detected.")
     if event.type == TEXT_ERASED:
@@ -67,6 +80,40 @@ def _detected(event: Event) -> Case:
         logged=frozenset({event.type}),
     )
     return _with_packet(first, event)
+
+
+def _drawn(event: Event) -> Case:
+    values = event.payload
+    return Case(
+        case_id=str(event.case_id),
+        account_id=values["account_id"],
+        version=event.case_version or 1,
+        state="drawn",
+        packet_hash=str(event.packet_hash),
+        week=date.fromisoformat(values["week"]),
+        as_of_at=datetime.fromisoformat(values["as_of_at"]),
+        detected_at=event.at,
+        changed_at=event.at,
+        category=RANDOM_AUDIT,
+        side=RANDOM_AUDIT,
+        owner_email=values["owner_email"],
+        audit=Audit(values["inclusion_share"]),
+        logged=frozenset({event.type}),
+    )
+
+
+def _audited(case: Case, event: Event) -> Case:
+    assert case.audit is not None  # the table's states are those of an audit
+    values = event.payload
+    found = Audit(
+        case.audit.inclusion_share,
+        values["finding"],
+        values.get("missed_category"),
+        values.get("missed_signal"),
+        event.actor,
+        event.at,
+    )
+    return replace(case, audit=found)
 
 
 def _with_packet(case: Case, event: Event) -> Case:
@@ -202,6 +249,7 @@ _CHANGES: dict[str, Callable[[Case, Event], Case]] = {
         case, dismissal_reason=event.payload["reason_code"], outcome="false_positive"
     ),
     "superseded": lambda case, event: replace(case, superseded_by=event.payload["by_case_id"]),
+    "audit_finding_recorded": _audited,
     "outcome_recorded": lambda case, event: replace(case, outcome=event.payload["outcome"]),
     "residual_risk_recorded": lambda case, event: replace(case, residual_actual=event.payload["residual_actual"]),
     "reopened": lambda case, event: replace(

@@ -11,19 +11,24 @@ from typing import Any, Literal, get_args
 from health_pipeline.contract.case_states import Outcome
 from health_pipeline.contract.closest import closest
 from health_pipeline.policy.review import Severity
+from health_pipeline.policy.risk_signals import CATEGORIES, EXPANSION
 from health_pipeline.review.cases import AssumptionState, CauseState
 from health_pipeline.review.states import BY_ACTION
 
 SEEN = "packet_hash"
 TEXT_CHARACTERS = 10_000
 ID_CHARACTERS = 200
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-Kind = Literal["text", "id", "ids", "email", "date", "choice", "choices"]
+Kind = Literal["text", "id", "ids", "name", "email", "date", "choice", "choices"]
 
 SEVERITIES = get_args(Severity)
 TOUCHES = ("customer", "budget", "product")
 DISMISSAL_REASONS = ("signal_wrong", "benign_explanation", "data_error", "already_handled", "duplicate", "not_material")
 RESPONSES = ("positive", "neutral", "negative", "none")
+RISK_CATEGORIES = tuple(one for one in CATEGORIES if one != EXPANSION)
+# Of what was missed: a signal of the policy, or that it has none for it.
+NO_SIGNAL = "no_signal_exists"
 CHANNELS = ("meeting", "call", "email", "product", "internal")
 
 
@@ -110,6 +115,13 @@ FORMS: dict[str, tuple[Field, ...]] = {
     "record_residual_risk": (_required("residual_actual", "choice", SEVERITIES), _NOTE),
     "close": (_NOTE,),
     "reopen": (_REASON,),
+    "find_no_risk": (_NOTE,),
+    "find_missed_risk": (
+        _required("missed_category", "choice", RISK_CATEGORIES),
+        Field("missed_signal", "name"),
+        _REASON,
+    ),
+    "find_nothing_certain": (_REASON,),
 }
 
 
@@ -169,6 +181,13 @@ def _id(one: Field, given: Any) -> str:
     return text
 
 
+def _name(one: Field, given: Any) -> str:
+    text = str(given)
+    if not _NAME.fullmatch(text):
+        raise FormError(f"{one.name} is no name of the policy: small letters, digits and underscores.")
+    return text
+
+
 def _ids(one: Field, given: Any) -> list[str]:
     parts = given.split(",") if isinstance(given, str) else given
     found = [_id(one, part.strip()) for part in parts if str(part).strip()]
@@ -207,6 +226,7 @@ _READERS: dict[str, Any] = {
     "text": _text,
     "id": _id,
     "ids": _ids,
+    "name": _name,
     "email": _email,
     "date": _date,
     "choice": _choice,

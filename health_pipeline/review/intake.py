@@ -71,6 +71,7 @@ class Intake:
     reopened: int = 0
     renewed: int = 0
     unchanged: int = 0
+    drawn: int = 0
 
 
 def read_packets(release: PublishedRelease, weeks: Sequence[Week]) -> list[IncomingPacket]:

@@ -28,6 +28,7 @@ from health_pipeline.review.decisions import (
     refusal_draft,
     stopped_of,
 )
+from health_pipeline.review.drawn_accounts import DrawnAccount, read_drawn
 from health_pipeline.review.events import Draft, append, event_of_key, head, read_events
 from health_pipeline.review.fold import fold
 from health_pipeline.review.forms import ReadForm, read_form
@@ -260,13 +261,15 @@ class Ledger:
         with reading(self.engine) as connection:
             last = last_week_taken_in(connection)
         since = [week for week in release.published_weeks if last is not None and week > last]
-        incoming = packets.read_packets(release, sorted({*since, *newest}))
-        return self.take_in(release.name, incoming)
+        weeks = sorted({*since, *newest})
+        return self.take_in(release.name, packets.read_packets(release, weeks), read_drawn(release, weeks))
 
-    def take_in(self, release: str, incoming: Sequence[packets.IncomingPacket]) -> packets.Intake:
-        """Take packets in, in their order; what `intake` does once it has read them."""
+    def take_in(
+        self, release: str, incoming: Sequence[packets.IncomingPacket], drawn: Sequence[DrawnAccount] = ()
+    ) -> packets.Intake:
+        """Take packets and drawn accounts in, in their order; what `intake` does once it has read them."""
         with writing(self.engine) as connection:
-            return take_in(connection, release, incoming, self.clock.now())
+            return take_in(connection, release, incoming, drawn, self.clock.now())
 
     def expire_due(self) -> list[Event]:
         """Note every approval and acceptance that has run out; those cases are reviewed again."""

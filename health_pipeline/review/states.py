@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from health_pipeline.contract.case_states import EFFECTIVE, OPEN, UNDECIDED, UNDER_WAY, State
+from health_pipeline.contract.case_states import AUDITS, EFFECTIVE, OPEN, UNDECIDED, UNDER_WAY, State
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     # Understanding.
     Transition("start_review", (*UNDECIDED, "deferred"), "in_review", "review", "review_started"),
     Transition("request_evidence", ("in_review", "proposed"), "needs_evidence", "review", "evidence_requested"),
-    Transition("assign_owner", OPEN, None, "assign", "owner_assigned"),
+    Transition("assign_owner", (*OPEN, "drawn"), None, "assign", "owner_assigned"),
     Transition("confirm_severity", OPEN, None, "review", "severity_confirmed"),
     Transition("set_cause", OPEN, None, "review", "cause_set"),
     Transition("confirm_cause", OPEN, None, "review", "cause_confirmed", ("not_confirmed_by_evidence",)),
@@ -86,6 +86,10 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("record_residual_risk", UNDER_WAY, None, "record", "residual_risk_recorded"),
     Transition("close", ("awaiting_outcome",), "closed", "record", "closed", ("measurement_missing",)),
     Transition("reopen", ("closed", "dismissed", "superseded"), "reopened", "review", "reopened"),
+    # Looking at an account that nothing flagged.
+    Transition("find_no_risk", AUDITS, "audited", "review", "audit_finding_recorded"),
+    Transition("find_missed_risk", AUDITS, "audited", "review", "audit_finding_recorded"),
+    Transition("find_nothing_certain", AUDITS, "audited", "review", "audit_finding_recorded"),
     # What time and a new packet do; no person asks for these.
     Transition("expire", EFFECTIVE, "expired", "system", "expired"),
     Transition("return_to_review", ("proposed", "deferred", *UNDER_WAY), "in_review", "system", "packet_built"),

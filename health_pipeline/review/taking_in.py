@@ -1,4 +1,4 @@
-"""Writes incoming packets into the ledger, all of a release in one transaction."""
+"""Writes incoming packets and drawn accounts into the ledger, all of a release in one transaction."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.event_chain import GENESIS
 from health_pipeline.review.cases import Case, Event
+from health_pipeline.review.drawn_accounts import DrawnAccount, drawn_draft
 from health_pipeline.review.events import Draft, append, read_events
 from health_pipeline.review.fold import PACKET_RENEWED, fold
 from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, drafts_of
@@ -18,25 +19,38 @@ from health_pipeline.review.permissions import SYSTEM
 from health_pipeline.review.projection import find_cases, save_cases
 
 
-def take_in(connection: Connection, release: str, incoming: Sequence[IncomingPacket], now: datetime) -> Intake:
-    """Take packets in, in their order; the same ones again leave nothing.
+def take_in(
+    connection: Connection,
+    release: str,
+    incoming: Sequence[IncomingPacket],
+    drawn: Sequence[DrawnAccount],
+    now: datetime,
+) -> Intake:
+    """Take packets and drawn accounts in, in their order; the same ones again leave nothing.
 
     Parameters
     ----------
     connection : in a transaction of `database.writing`
     """
-    ids = list(dict.fromkeys(packet.packet_id for packet in incoming))
+    ids = list(dict.fromkeys([*(packet.packet_id for packet in incoming), *(one.case_id for one in drawn)]))
     before = find_cases(connection, ids)
     cases: dict[str, Case] = dict(before)
     drafts: list[Draft] = []
-    counts = dict.fromkeys(("detected", "rebuilt", "returned_to_review", "reopened", "renewed", "unchanged"), 0)
+    counts = dict.fromkeys(
+        ("detected", "rebuilt", "returned_to_review", "reopened", "renewed", "unchanged", "drawn"), 0
+    )
     for packet in incoming:
         made = drafts_of(cases.get(packet.packet_id), packet, release, now)
         counts[_what_happened(made)] += 1
         for draft in made:
             cases[packet.packet_id] = fold(cases.get(packet.packet_id), _unchained(draft))
         drafts += made
-    weeks = tuple(sorted({packet.week for packet in incoming}))
+    for one in drawn:
+        if draw := drawn_draft(cases.get(one.case_id), one, release, now):
+            counts["drawn"] += 1
+            cases[one.case_id] = fold(None, _unchained(draw))
+            drafts.append(draw)
+    weeks = tuple(sorted({packet.week for packet in incoming} | {one.week for one in drawn}))
     if drafts:
         changed = {draft.case_id for draft in drafts}
         days = [day.isoformat() for day in weeks]

@@ -14,6 +14,7 @@ from health_pipeline.contract.mart import empty_table
 from health_pipeline.mart.account_facts import Decided
 from health_pipeline.mart.decisions import (
     DECISION_MODELS,
+    read_audit_findings,
     read_case_rows,
     read_decided,
     read_event_rows,
@@ -52,7 +53,7 @@ from health_pipeline.settings import Settings
 
 GROUP = "04b_risk"
 TABLES = ("risk_packets", "risk_evidence", "exception_queue_weekly")
-MEASURES = ("review_metrics_weekly", "measurement_events")
+MEASURES = ("review_metrics_weekly", "measurement_events", "random_audit_findings")
 # A brief that does not verify is wrong in one place as a rule; what follows from it repeats it.
 LOGGED_PROBLEMS = 5
 logger = get_logger("risk")
@@ -142,7 +143,7 @@ def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         required_resource_keys=STORES,
     )
     def measure_review(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        """Rate the week's packets by their parts, count decisions and outcomes, and list the measurement events."""
+        """Rate the week's packets by their parts, count decisions and outcomes, list events and audit findings."""
         settings = context.resources.settings
         weeks = weeks_of(context)
         packets = read_mart(settings, "risk_packets", weeks)
@@ -151,13 +152,18 @@ def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         clocks = clocks.group_by(clocks.column_names).aggregate([]).to_pylist()
         metrics = metrics_table(packets, clocks, _decisions(settings, weeks, features))
         cutoff_hours = load_company(settings.policy).model.cutoff_hours
-        events = read_measurements(settings, newest_known_week(settings, weeks), cutoff_hours)
+        newest = newest_known_week(settings, weeks)
+        events = read_measurements(settings, newest, cutoff_hours)
+        findings = read_audit_findings(settings, newest, cutoff_hours)
         write_slices(settings, "review_metrics_weekly", metrics, weeks=weeks)
         report_slices(context, "review_metrics_weekly", metrics, _metric_numbers(metrics))
         yield dg.MaterializeResult(asset_key="review_metrics_weekly")
         write_slices(settings, "measurement_events", events)
         report_slices(context, "measurement_events", events)
         yield dg.MaterializeResult(asset_key="measurement_events", metadata={"events": events.num_rows})
+        write_slices(settings, "random_audit_findings", findings)
+        report_slices(context, "random_audit_findings", findings)
+        yield dg.MaterializeResult(asset_key="random_audit_findings", metadata={"findings": findings.num_rows})
 
     return measure_review
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from health_pipeline.policy.wording import counted
 from health_pipeline.risk.citations import Citation
+from health_pipeline.risk.ending import ENDING_WRITERS, HEADING
 from health_pipeline.risk.evidence_sentences import evidence_sentences
 from health_pipeline.risk.listed_facts import LISTINGS, is_listed
 from health_pipeline.risk.phrasing import (
@@ -32,6 +33,7 @@ from health_pipeline.risk.phrasing import (
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("header",)),
     ("What is not known", ("missing",)),
+    (HEADING, tuple(ENDING_WRITERS)),
     ("What may happen", ("event", "quiet")),
     ("What was seen", ("supports",)),
     ("What speaks against it", ("contradicts",)),
@@ -236,6 +238,10 @@ def _cause(one: Citation) -> str:
     return f"{sentence(one.values['status'])}: {one.values['says']}"
 
 
+def _told_of_ending(one: Citation) -> str:
+    return ENDING_WRITERS[one.kind](one.values)
+
+
 _WRITERS: dict[str, Callable[[Citation], str]] = {
     "header": _header,
     "event": _event,
@@ -249,6 +255,7 @@ _WRITERS: dict[str, Callable[[Citation], str]] = {
     "episode": _episode,
     "rating": _rating,
     "cause": _cause,
+    **dict.fromkeys(ENDING_WRITERS, _told_of_ending),
 }
 
 

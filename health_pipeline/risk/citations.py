@@ -1,7 +1,7 @@
 """What a brief may speak of: every fact of a packet as plain values under a label, with its record and its texts.
 
 P the packet itself, E evidence, F facts of the account, M missing, V the event, R the rating, C causes, A assumptions,
-O options, H stop rules.
+O options, H stop rules, D what people decided and what came of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from health_pipeline.mart.account_facts import AccountFacts, RecordKey, RecordText, SentimentWeek
+from health_pipeline.risk.ending import ending_facts
 from health_pipeline.risk.model import Evidence
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.phrasing import shown
@@ -53,6 +54,7 @@ def citations_of(packet: Packet) -> tuple[Citation, ...]:
     return (
         _header(packet),
         *(Citation(f"M{i}", "missing", {"what": m.what, "why": m.why}) for i, m in enumerate(packet.missing, 1)),
+        *_ending(packet),
         *_event(packet, labels),
         *(_evidence(labels[piece.evidence_id], piece, packet.facts) for piece in packet.evidence),
         *(_labelled(_facts(packet))),
@@ -78,6 +80,11 @@ def _header(packet: Packet) -> Citation:
         "channel": packet.escalation.channel,
     }
     return Citation("P1", "header", values)
+
+
+def _ending(packet: Packet) -> Iterator[Citation]:
+    for place, (kind, values) in enumerate(ending_facts(packet), 1):
+        yield Citation(f"D{place}", kind, values, _mart("risk_packets", packet))
 
 
 def _seen(value: Any) -> Any:

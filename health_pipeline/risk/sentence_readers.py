@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from health_pipeline.policy.wording import describe, readable
+from health_pipeline.risk.ending_readers import ENDING_READERS
 from health_pipeline.risk.reading_back import DAY, QUOTE, Day, Number, Text, Words
 
 Facts = Mapping[str, Any]
@@ -128,6 +129,7 @@ def _reason(place: int) -> str:
 
 
 READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, Any]]]] = {
+    **ENDING_READERS,
     "header": (
         re.compile(
             rf"{QUOTE('account')}: (?P<category>[a-z ]+), (?:(?P<severity>[a-z]+) severity \((?P<status>[a-z]+)\)|"

@@ -28,6 +28,8 @@ _NOTHING_AGAINST = "Evidence against it was looked for; none was found."
 _HEADINGS = {
     "header": "",
     "missing": "What is not known",
+    "ending": "What happened",
+    "done": "What happened",
     "event": "What may happen",
     "quiet": "What may happen",
     "supports": "What was seen",

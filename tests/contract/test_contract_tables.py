@@ -39,6 +39,7 @@ RELIED_ON = [
     "segment_figures_quarterly",
     "review_metrics_weekly",
     "measurement_events",
+    "random_audit_findings",
     "source_freshness_weekly",
     "publication_log",
 ]

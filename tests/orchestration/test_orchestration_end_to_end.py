@@ -25,8 +25,9 @@ from health_pipeline.orchestration.home import dagster_instance
 from health_pipeline.orchestration.run import RunFailedError, run_quarterly, run_weekly
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
+from health_pipeline.policy.exception_queue import load_exception_queue
 from health_pipeline.publication.releases import current_release, list_releases
-from health_pipeline.review import Ledger
+from health_pipeline.review import CaseFilter, Ledger
 from health_pipeline.segmentation.adoption import adopt_model
 from health_pipeline.segmentation.registry import adoptions
 from health_pipeline.settings import REPOSITORY, Settings
@@ -250,13 +251,16 @@ def test_every_packet_of_the_newest_week_is_a_case_once_and_a_second_intake_adds
     packets = dict(rows)
     assert len(packets) == len(rows) > 0
     with Ledger.open(copied) as ledger:
-        assert {case.case_id: case.packet_hash for case in ledger.cases()} == packets
-        assert {case.state for case in ledger.cases()} == {"detected"}
+        risks = [case for case in ledger.cases() if case.audit is None]
+        assert {case.case_id: case.packet_hash for case in risks} == packets
+        assert {case.state for case in risks} == {"detected"}
+        drawn = [case.case_id for case in ledger.cases(CaseFilter(states=["drawn"]))]
+        assert len(drawn) == load_exception_queue(None).model.random_audit.accounts_per_week
         detected = [event.case_id for event in ledger.events(types=["risk_detected"])]
         assert sorted(detected) == sorted(packets)
         head = ledger.head()
         again = ledger.intake(current_release(copied))
-        assert (again.detected, again.unchanged) == (0, len(packets))
+        assert (again.detected, again.unchanged, again.drawn) == (0, len(packets), 0)
         assert ledger.head() == head
         assert ledger.verify().problems == ()
 

@@ -250,6 +250,7 @@ WEEKLY_RUN = (
     "exception_queue_weekly",
     "review_metrics_weekly",
     "measurement_events",
+    "random_audit_findings",
     "review_tasks",
 )
 

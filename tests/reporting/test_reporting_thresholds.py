@@ -25,7 +25,7 @@ def many(count: int, signals: str, status: str, **given: Any) -> list[dict[str, 
 def test_a_share_has_wilsons_interval_and_too_few_decisions_have_none() -> None:
     rows = many(19, "late", "confirmed") + many(1, "late", "refuted") + many(7, "late", "unconfirmed")
     rows += many(9, "silent", "refuted")
-    late, silent = threshold_report(rows, []).signals
+    late, silent = threshold_report(rows).signals
     assert (late.signal_id, late.confirmed, late.refuted, late.undecided) == ("late", 19, 1, 7)
     assert late.refuted_share is not None
     # 1 of 20: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), with z = 1.959964
@@ -33,7 +33,7 @@ def test_a_share_has_wilsons_interval_and_too_few_decisions_have_none() -> None:
     assert late.refuted_share.low == pytest.approx(0.00888, abs=5e-6)
     assert late.refuted_share.high == pytest.approx(0.23613, abs=5e-6)
     assert (silent.refuted, silent.refuted_share) == (9, None)
-    assert "| silent | 0 | 9 | 0 | not enough decisions |" in report_lines(threshold_report(rows, []))
+    assert "| silent | 0 | 9 | 0 | not enough decisions |" in report_lines(threshold_report(rows))
 
 
 def test_a_risk_counts_once_as_its_newest_week_knows_it_under_every_signal_that_fired() -> None:
@@ -44,19 +44,19 @@ def test_a_risk_counts_once_as_its_newest_week_knows_it_under_every_signal_that_
         packet("b", "late", None),
         packet("c", "late", "confirmed", side="expansion"),
     ]
-    report = threshold_report(reversed(rows), [{"week": MONDAY, "subject": "random_audit"}])
+    report = threshold_report(reversed(rows))
     assert [(one.signal_id, one.confirmed, one.refuted, one.undecided) for one in report.signals] == [
         ("late", 0, 1, 0),
         ("silent", 0, 1, 0),
     ]
-    assert (report.through, report.drawn) == (MONDAY, (1, 1))
+    assert report.through == MONDAY
 
 
 def test_suggested_against_confirmed_shows_overstating() -> None:
     lowered = many(5, "x", "confirmed", severity="medium", severity_status="confirmed")
     kept = many(15, "y", "confirmed", severity_status="confirmed")
     unknown = many(1, "z", "confirmed", severity="low", suggested_severity=None, severity_status="confirmed")
-    report = threshold_report([*lowered, *kept, *unknown, *many(3, "w", "confirmed")], [])
+    report = threshold_report([*lowered, *kept, *unknown, *many(3, "w", "confirmed")])
     assert report.severities == {("high", "medium"): 5, ("high", "high"): 15, ("not assessed", "low"): 1}
     assert report.lowered_share is not None and report.lowered_share.value == 0.25
     lines = report_lines(report)
@@ -65,6 +65,6 @@ def test_suggested_against_confirmed_shows_overstating() -> None:
 
 
 def test_without_a_ledger_nothing_is_known() -> None:
-    report = threshold_report([packet("a", "late", None)], [])
+    report = threshold_report([packet("a", "late", None)])
     assert (report.through, report.signals) == (None, ())
     assert "No published week knew of a ledger yet" in report_lines(report)[-1]

@@ -140,6 +140,17 @@ def publish(settings: Settings, packets: Sequence[Packet]) -> TestRelease:
             for step, score in enumerate((81.0, 78.5))
         ],
     }
+    rows["account_features_weekly"] = [
+        {
+            "account_id": one.account_id,
+            "week": WEEK,
+            "open_backlog": 3,
+            "support_status": "measured",
+            "usage_change_share_4w": -0.5,
+            "usage_status": "stale",
+        }
+        for one in packets
+    ]
     path = folder / "customer_health.duckdb"
     with duckdb.connect(str(path)) as connection:
         for name, own in rows.items():

@@ -332,6 +332,22 @@ def test_without_a_token_that_counts_nobody_is_let_in(house: House, clock: SetCl
     )
 
 
+def test_an_admin_sees_the_tokens_and_ends_one_on_the_desk(house: House) -> None:
+    with writing(house.ledger.engine) as connection:
+        text, token = create_token(connection, "crm-sync", 30, ADMIN, house.clock.now())
+    assert house.visitor().get("/api/actions", headers={"Authorization": f"Bearer {text}"}).status_code == 200
+    page = house.as_(ADMIN).get("/tokens").text
+    assert "crm-sync" in page and "actions:read" in page and "18 Nov 2026, 09:00 UTC" in page
+    assert text not in page and text.rpartition("_")[2] not in page
+    assert house.post(LEAD, "/tokens/revoke", token_id=token.token_id).status_code == 403
+    assert house.post(ADMIN, "/tokens/revoke", token_id=token.token_id).status_code == 303
+    page = house.as_(ADMIN).get("/tokens").text
+    assert "revoked, 18 Nov 2026" in page and 'action="/tokens/revoke"' not in page
+    assert house.visitor().get("/api/actions", headers={"Authorization": f"Bearer {text}"}).status_code == 401
+    assert house.post(ADMIN, "/tokens/revoke", token_id=token.token_id).status_code == 400
+    assert [event.actor for event in house.ledger.events(types=["token_revoked"])] == [ADMIN]
+
+
 def test_a_revoked_token_ends_at_once_and_both_are_recorded(house: House) -> None:
     token = token_of(house.ledger)
     token_id = token.split("_")[1]

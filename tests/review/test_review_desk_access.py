@@ -44,8 +44,8 @@ for _path in (
     WHO["GET", _path] = _SEE
 WHO["GET", "/audit"] = frozenset({"lead", "other_lead", "analyst", "admin"})
 WHO["POST", "/audit/verify"] = frozenset({"lead", "other_lead", "analyst", "admin"})
-WHO["GET", "/users"] = frozenset({"admin"})
-for _path in ("/users", "/users/sessions", "/users/identity"):
+WHO["GET", "/users"] = WHO["GET", "/tokens"] = frozenset({"admin"})
+for _path in ("/users", "/users/sessions", "/users/identity", "/tokens/revoke"):
     WHO["POST", _path] = frozenset({"admin"})
 WHO["POST", "/rules/four-eyes"] = frozenset({"lead", "other_lead", "admin"})
 # Decisions are judged by the ledger: here by what a refusal for want of a right leaves; see the test of it.

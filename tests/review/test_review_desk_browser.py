@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
@@ -13,9 +14,12 @@ from reviewing import ADMIN, ANALYST, CSM, LEAD, OTHER_CSM, SetClock, does, unti
 from stopping import stopped
 
 from health_pipeline.review import Case, Ledger
+from health_pipeline.review.database import writing
 from health_pipeline.review.desk.routes import ROUTES
 from health_pipeline.review.desk.stop_list import in_words
+from health_pipeline.review.drawn_accounts import DrawnAccount
 from health_pipeline.review.stop_rules import STOP_RULES
+from health_pipeline.review.tokens import create_token
 from health_pipeline.settings import Settings
 
 # The script comes with the page, and only what is wrong comes back: half of the time axe takes is its report.
@@ -226,17 +230,29 @@ def test_without_javascript(browser: Browser, served_house: House) -> None:
     window.close()
 
 
+DRAWN = DrawnAccount("acc_000000000001", date(2026, 11, 9), datetime(2026, 11, 16, tzinfo=UTC), CSM, 0.02)
 PAGES = {
-    CSM: ("/queue", "/cases/pkt_2", "/cases/pkt_2/evidence/t1-2", "/accounts/acc_000000000001", "/sessions"),
+    CSM: (
+        "/queue",
+        f"/cases/{DRAWN.case_id}",
+        "/cases/pkt_2",
+        "/cases/pkt_2/evidence/t1-2",
+        "/accounts/acc_000000000001",
+        "/sessions",
+    ),
     LEAD: ("/cases/pkt_1", "/metrics", "/audit", "/rules", "/actions"),
     ANALYST: ("/cases/pkt_1",),
-    ADMIN: ("/users",),
+    ADMIN: ("/users", "/tokens"),
 }
 # Each kind of page once: by one person, in one of the two.
 EACH_KIND_ONCE = {
     CSM: ("dark", 390, ("/queue", "/cases/pkt_1", "/sessions", "/accounts/acc_000000000001")),
-    LEAD: ("light", 1280, ("/actions", "/metrics", "/audit", "/rules", "/cases/pkt_2/evidence/t1-2")),
-    ADMIN: ("light", 1280, ("/users",)),
+    LEAD: (
+        "light",
+        1280,
+        ("/actions", "/metrics", "/audit", "/rules", "/cases/pkt_2/evidence/t1-2", f"/cases/{DRAWN.case_id}"),
+    ),
+    ADMIN: ("light", 1280, ("/users", "/tokens")),
 }
 
 
@@ -246,6 +262,9 @@ def until_there_is_something_on_every_page(house: House) -> None:
     settle(house.ledger, "pkt_2")
     until_proposed(house.ledger, "pkt_2", "critical", mitigations="support_review", reason="Now.")
     does(house.ledger, "approve", LEAD, "pkt_2")
+    house.ledger.take_in("r1", [], [DRAWN])
+    with writing(house.ledger.engine) as connection:
+        create_token(connection, "crm-sync", 90, ADMIN, house.clock.now())
 
 
 def assert_sound(browser: Browser, house: House, email: str, scheme: str, width: int, paths: tuple[str, ...]) -> None:

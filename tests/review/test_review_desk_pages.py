@@ -224,9 +224,31 @@ def test_a_case_that_ended_says_what_happened(house: House) -> None:
     assert "What happened" not in house.as_(LEAD).get("/cases/pkt_2").text
     does(house.ledger, "dismiss", LEAD, "pkt_2", reason_code="benign_explanation", reason="A season.")
     shown = text_of(house.as_(LEAD).get("/cases/pkt_2").text)
-    assert "outcome as a person observed it: false positive" in shown
-    assert "dismissed because: benign explanation" in shown
-    assert "Nothing here says that the review caused it." in shown
+    assert "decided Nothing was approved done No action is recorded" in shown
+    assert "outcome, as observed False positive : benign explanation" in shown
+    assert "Dismissed by Lea Der on 18 Nov 2026. What was observed after a review is no proof" in shown
+
+
+def test_a_closed_case_says_what_was_approved_and_done_since_it_was_reopened(house: House, clock: SetClock) -> None:
+    ledger = house.ledger
+    does(ledger, "dismiss", LEAD, "pkt_1", reason_code="duplicate", reason="The same.")
+    does(ledger, "reopen", LEAD, "pkt_1", reason="It is not.")
+    until_proposed(ledger, "pkt_1", "high", mitigations="support_review", message="Dear Kim")
+    settle(ledger)
+    does(ledger, "approve", LEAD, "pkt_1")
+    clock.pass_days(2)
+    done = {"mitigation": "support_review", "channel": "call", "done_on": "2026-11-19"}
+    does(ledger, "take_action", case_id="pkt_1", **done)
+    does(ledger, "record_response", case_id="pkt_1", response="positive")
+    does(ledger, "record_outcome", case_id="pkt_1", outcome="saved")
+    does(ledger, "record_residual_risk", case_id="pkt_1", residual_actual="low")
+    does(ledger, "close", case_id="pkt_1")
+    title = house.desk.option_titles["support_review"]
+    shown = text_of(house.as_(CSM).get("/cases/pkt_1").text)
+    assert f"decided {title}; approved by Lea Der on 18 Nov 2026" in shown
+    assert f"done {title}, by call, 19 Nov 2026 the customer answered positive" in shown
+    assert "outcome, as observed Saved risk that remains low Closed by Cas Mana on 20 Nov 2026." in shown
+    assert "duplicate" not in shown.split("What is missing")[0]
 
 
 def test_figures_by_hand(house: House, clock: SetClock) -> None:

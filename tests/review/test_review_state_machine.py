@@ -105,6 +105,7 @@ VALUES: dict[str, Any] = {
     "mitigations": "training",
     "mitigation": "training",
     "by_case_id": "p-2",
+    "missed_signal": "backlog",
     "role": "vp",
     "approver_email": LEAD,
 }

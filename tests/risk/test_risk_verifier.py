@@ -27,6 +27,8 @@ from packet_examples import (
 
 from health_pipeline.mart.account_facts import (
     AccountFacts,
+    CaseAsKnown,
+    Decided,
     EarlierEpisode,
     RecordText,
     RenewalDeal,
@@ -239,6 +241,36 @@ def packet(one: Risk, known: AccountFacts) -> Packet:
     return build_packets([one], by_place(known), policy())[0]
 
 
+SAVED = CaseAsKnown(
+    state="closed",
+    outcome="saved",
+    decision="mitigate",
+    approved_at=datetime(2026, 11, 3, 9),
+    ended_at=datetime(2026, 11, 12, 15),
+    residual_actual="low",
+    risk_status="confirmed",
+    actions_taken=2,
+    responses_recorded=1,
+)
+DISMISSED = CaseAsKnown(
+    state="dismissed",
+    outcome="false_positive",
+    dismissal_reason="benign_explanation",
+    ended_at=datetime(2026, 11, 12, 15),
+    risk_status="refuted",
+    actions_taken=0,
+    responses_recorded=0,
+)
+SUPERSEDED = replace(DISMISSED, state="superseded", outcome=None, dismissal_reason=None, risk_status="unconfirmed")
+ACCEPTED = replace(SAVED, decision="accept", outcome="unresolved", residual_actual="high", actions_taken=0)
+
+
+def ended(case: CaseAsKnown) -> tuple[Risk, AccountFacts]:
+    """A risk that a person has ended, of an account of which nothing else is known."""
+    known = AccountFacts("acc_000000000001", WEEK, None, None, decided=Decided(True, {"pkt_1": case}))
+    return risk(is_quiet=True, last_fired_week=date(2026, 10, 5)), known
+
+
 EXAMPLES = {
     "the case to get right": (sponsor_risk(), facts()),
     "every kind of fact": (sponsor_risk(), rich_facts()),
@@ -249,6 +281,10 @@ EXAMPLES = {
         risk(signal("logins_fell", "u1"), evidence=(use_fell(),)),
         AccountFacts("acc_000000000001", WEEK, None, None),
     ),
+    "closed as saved": ended(SAVED),
+    "dismissed": ended(DISMISSED),
+    "superseded": ended(SUPERSEDED),
+    "accepted": ended(ACCEPTED),
 }
 
 
@@ -256,6 +292,35 @@ EXAMPLES = {
 def test_untouched_briefs_pass(name: str) -> None:
     brief = example_brief(packet(*EXAMPLES[name]))
     assert verify(brief.lines, brief.facts, brief.texts) == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        (
+            SAVED,
+            (
+                "Closed on 12 November 2026. The outcome a person recorded: saved; observed, and nothing says that the "
+                "review caused it. The risk that remains is low. [D1]",
+                "Acting on it was approved on 3 November 2026; 2 actions and 1 answer of the customer were recorded. "
+                "[D2]",
+            ),
+        ),
+        (
+            DISMISSED,
+            (
+                "Dismissed on 12 November 2026, as benign explanation. The outcome a person recorded: false positive; "
+                "observed, and nothing says that the review caused it. [D1]",
+                "Nothing was approved; 0 actions and 0 answers of the customer were recorded. [D2]",
+            ),
+        ),
+    ],
+)
+def test_the_packet_of_an_ended_risk_says_what_happened(case: CaseAsKnown, told: tuple[str, ...]) -> None:
+    brief = example_brief(packet(*ended(case)))
+    assert tuple(line for heading, line in brief.lines if heading == "What happened") == told
+    open_one = example_brief(packet(*EXAMPLES["nothing fired"]))
+    assert "What happened" not in {heading for heading, _ in open_one.lines}
 
 
 @pytest.fixture

@@ -66,8 +66,9 @@ def choices_of(
     option_titles: Mapping[str, str],
     other_cases: Sequence[Case],
     causes: Sequence[Mapping[str, Any]] = (),
+    signals: tuple[tuple[str, str], ...] = (),
 ) -> Choices:
-    """What may be chosen on this case: options, what was approved, evidence, causes, people, other open cases."""
+    """What may be chosen on this case: options, what was approved, evidence, causes, signals, people, other cases."""
     options = packet.listed("mitigation_options") if packet else []
     approved = case.proposal.mitigations if case.proposal else ()
     found: dict[str, tuple[tuple[str, str], ...]] = {
@@ -80,6 +81,7 @@ def choices_of(
             )
             for piece in (packet.evidence if packet else ())
         ),
+        "missed_signal": signals,
         "cause_id": tuple((one["cause_id"], one["cause_id"].replace("_", " ")) for one in causes),
         "by_case_id": tuple(
             (one.case_id, f"{one.category.replace('_', ' ')}, {one.state.replace('_', ' ')}") for one in other_cases

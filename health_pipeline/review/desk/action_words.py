@@ -63,6 +63,13 @@ ACTION_WORDS: dict[str, ActionWords] = {
     "await_outcome": ActionWords("Wait for the outcome", "The actions are done.", "follow"),
     "record_outcome": ActionWords("Record the outcome", "What became of it: a fact, not a forecast.", "follow"),
     "record_residual_risk": ActionWords("Record the residual risk", "What is left of it now.", "follow"),
+    "find_no_risk": ActionWords("No risk was there", "Nothing should have flagged it in that week.", "decide", "a"),
+    "find_missed_risk": ActionWords(
+        "A risk was there that nothing flagged", "Which kind, and which signal should have fired.", "decide", "r"
+    ),
+    "find_nothing_certain": ActionWords(
+        "It cannot be told", "It counts as not looked at: an estimate is no place for a guess.", "set_aside", "d"
+    ),
     "verify_assumption": ActionWords("Say what it is", "", "inline"),
     "set_cause": ActionWords("Say what it is", "", "inline"),
     "confirm_cause": ActionWords("Confirm", "Needs a measured or reported piece of evidence.", "inline"),
@@ -96,6 +103,8 @@ FIELD_WORDS: dict[str, str] = {
     "response": "Response",
     "outcome": "Outcome",
     "residual_actual": "Risk that remains",
+    "missed_category": "Kind of risk",
+    "missed_signal": "Signal that should have fired",
 }
 EVENT_WORDS: dict[str, str] = {
     "risk_detected": "risk detected",
@@ -128,6 +137,8 @@ EVENT_WORDS: dict[str, str] = {
     "closed": "closed the case",
     "reopened": "reopened",
     "expired": "approval or acceptance expired",
+    "audit_drawn": "drew it at random among what nothing flagged",
+    "audit_finding_recorded": "said what they found",
     "refused_by_stop_rule": "was stopped by a rule",
     "user_set": "changed a user",
     "four_eyes_set": "switched the second person",
@@ -168,6 +179,9 @@ SHOWN_IN_HISTORY: dict[str, str] = {
     "evidence_ids": "evidence",
     "evidence_id": "evidence",
     "by_case_id": "case",
+    "finding": "found",
+    "missed_category": "kind",
+    "missed_signal": "signal",
     "four_eyes": "second person",
     "release": "release",
     "email": "user",

@@ -12,7 +12,15 @@ from health_pipeline.risk.restricted import read_body, seen_texts
 
 # Told by the page's own parts, beside what may be done about them.
 TOLD_ELSEWHERE = frozenset(
-    {"", "What was seen", "What speaks against it", "Taken for granted", "Options, none chosen", "What holds it"}
+    {
+        "",
+        "What was seen",
+        "What happened",
+        "What speaks against it",
+        "Taken for granted",
+        "Options, none chosen",
+        "What holds it",
+    }
 )
 # In round brackets: `render` keeps square ones for its own marks.
 WITHHELD = "(the owner and the leads of their team can read it)"

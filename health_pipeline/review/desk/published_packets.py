@@ -96,6 +96,14 @@ class PublishedPackets:
         path = published_file(self.settings)
         return None if path is None else _packet(path, packet_id, week)
 
+    def features(self, account_id: str, week: date) -> Mapping[str, Any] | None:
+        """The account's row of account_features_weekly; None where the newest release does not have it."""
+        path = published_file(self.settings)
+        if path is None or not _rows(path, _FEATURES_THERE):
+            return None
+        query = "select * from account_features_weekly where account_id = ? and week = ?"
+        return next(iter(_rows(path, query, [account_id, week])), None)
+
     def weeks(self, account_id: str) -> Sequence[AccountWeek]:
         """The account's newest published weeks, oldest first."""
         path = published_file(self.settings)
@@ -108,6 +116,11 @@ class PublishedPackets:
             [account_id],
         )
         return [AccountWeek(**row) for row in reversed(rows)]
+
+
+_FEATURES_THERE = (
+    "select 1 from information_schema.tables where table_schema = 'main' and table_name = 'account_features_weekly'"
+)
 
 
 # A release's file never changes: what was read of it once stays true.

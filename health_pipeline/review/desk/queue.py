@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 
-from health_pipeline.contract.case_states import ENDED, OPEN, UNTOUCHED
+from health_pipeline.contract.case_states import AUDITS, ENDED, OPEN, UNTOUCHED
 from health_pipeline.review.cases import SEVERITY_RANK, Case, queue_reason
 from health_pipeline.review.permissions import Person, scope_of
 from health_pipeline.review.projection import find_cases
@@ -21,7 +21,7 @@ When = Literal["waiting", "quiet", "open", "ended"]
 PAGE = 50
 RENEWAL_DAYS = (30, 60, 90, 180)
 SOON_DAYS = 90
-GROUPS = ("overdue", "due_this_week", "waiting", "quiet")
+GROUPS = ("overdue", "due_this_week", "waiting", "quiet", "drawn")
 SEVERITIES = ("critical", "high", "medium", "low")
 
 
@@ -73,7 +73,7 @@ def read_filter(query: Mapping[str, str]) -> QueueFilter:
         owner=query.get("owner", "").strip().lower()[:320],
         severity=chosen("severity", SEVERITIES),
         category=query.get("category", "").strip()[:40],
-        state=chosen("state", OPEN),
+        state=chosen("state", (*OPEN, "drawn")),
         renewal=number("renewal", 0, 730),
         account=query.get("account", "").strip()[:100],
         page=number("page", 1, 100_000),
@@ -150,7 +150,8 @@ def read_queue(
     severities: Counter[str | None] = Counter()
     for found in connection.execute(by_group).mappings():
         counts[GROUPS[found["place"]]] += found["cases"]
-        severities[found["severity"]] += found["cases"]
+        if GROUPS[found["place"]] != "drawn":
+            severities[found["severity"]] += found["cases"]
     query = select(CASE.c.case_id, CASE.c.renewal_on, group.label("place")).where(where).order_by(*_order(group))
     if size is not None:
         query = query.offset((wanted.page - 1) * size).limit(size)
@@ -211,7 +212,7 @@ _SET_ASIDE = and_(CASE.c.is_quiet, CASE.c.state == UNTOUCHED)
 def _group(now: datetime) -> ColumnElement[int]:
     today = now.astimezone(UTC).date()
     due = (CASE.c.follow_up_on < today, 0), (CASE.c.follow_up_on <= end_of_week(today), 1)
-    return case(*due, (_SET_ASIDE, 3), else_=2)
+    return case(*due, (_SET_ASIDE, 3), (CASE.c.state.in_(AUDITS), 4), else_=2)
 
 
 def _order(group: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
@@ -269,7 +270,10 @@ def place_reason(one: Case, group: str, now: datetime, renewal_on: date | None =
         return "follow-up is due today" if one.follow_up_on == today else f"follow-up due {one.follow_up_on:%A}"
     said = queue_reason(one, now)
     if said is None:
-        return "nothing is awaited now" if not one.has_ended else f"ended: {one.outcome or one.state}".replace("_", " ")
+        how = one.audit.finding if one.audit else one.outcome
+        return "nothing is awaited now" if not one.has_ended else f"ended: {how or one.state}".replace("_", " ")
+    if one.audit is not None:
+        return said
     rank = SEVERITY_RANK[one.severity]
     parts = [said, "severity not assessed" if rank == 0 else f"{one.severity} severity"]
     if renewal_on is not None and not one.has_ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from health_pipeline.review.desk.access import Route
 from health_pipeline.review.desk.action_feed import FEED_PATH
 from health_pipeline.review.desk.oidc import CALLBACK_PATH
-from health_pipeline.review.desk.pages import actions, bulk, cases, looking, queue, sign_in, users
+from health_pipeline.review.desk.pages import actions, bulk, cases, looking, queue, sign_in, tokens, users
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/static/{name}", "anyone", queue.static_file),
@@ -43,5 +43,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/users", "manage_users", users.set_user),
     Route("POST", "/users/sessions", "manage_users", users.end_user_sessions),
     Route("POST", "/users/identity", "manage_users", users.free_identity),
+    Route("GET", "/tokens", "manage_users", tokens.tokens_page),
+    Route("POST", "/tokens/revoke", "manage_users", tokens.revoke),
     Route("POST", "/rules/four-eyes", "switch_four_eyes", users.switch_four_eyes),
 )

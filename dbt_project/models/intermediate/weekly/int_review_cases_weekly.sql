@@ -1,4 +1,4 @@
-with known_events as (
+with landed_events as (
 
     select
         weeks.week,
@@ -7,6 +7,33 @@ with known_events as (
     from {{ ref('int_week_spine') }} as weeks
     inner join {{ ref('int_review_event') }} as events
         on events.occurred_at < weeks.as_of_at and events.available_at <= weeks.known_at
+
+),
+
+lost_events as (
+
+    -- what a restored ledger lacks, and an admin has given up: `lost-` and the event's id
+    select
+        week,
+        source_system,
+        source_instance,
+        substring(event_id, 6) as event_id
+    from landed_events
+    where event_type = 'event_lost'
+
+),
+
+known_events as (
+
+    select landed.*
+    from landed_events as landed
+    left join lost_events as lost
+        on
+            landed.week = lost.week
+            and landed.source_system = lost.source_system
+            and landed.source_instance = lost.source_instance
+            and landed.event_id = lost.event_id
+    where landed.event_type <> 'event_lost' and lost.event_id is null
 
 ),
 

@@ -5,6 +5,7 @@ with placed as (
         *,
         {{ first_week_counted('occurred_at', 'available_at') }} as counted_week
     from {{ ref('int_review_event') }}
+    where event_type <> 'event_lost'
 
 )
 

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from health_pipeline.contract.case_states import ENDED
-from health_pipeline.review.cases import Case
+from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.database import reading
 from health_pipeline.review.decisions import Refusal
 from health_pipeline.review.desk.action_forms import (
     ActionForm,
+    Choices,
     choices_of,
     form_values,
     is_offered,
@@ -23,6 +25,7 @@ from health_pipeline.review.desk.action_forms import (
     offered_forms,
 )
 from health_pipeline.review.desk.action_words import ACTION_WORDS
+from health_pipeline.review.desk.audit_page import audit_view, signal_choices
 from health_pipeline.review.desk.history import history_lines
 from health_pipeline.review.desk.notices import leave_notices
 from health_pipeline.review.desk.one_page import whole_brief
@@ -31,6 +34,7 @@ from health_pipeline.review.desk.queue import neighbours, read_filter
 from health_pipeline.review.desk.rendering import page
 from health_pipeline.review.desk.stop_list import in_words, rules_before_approval
 from health_pipeline.review.desk.visits import Desk, ForbiddenError, NotFoundError, Visit
+from health_pipeline.review.desk.what_happened import what_happened
 from health_pipeline.review.events import event_of_key
 from health_pipeline.review.forms import FormError
 from health_pipeline.review.ledger import ConflictError, IdempotencyError
@@ -51,7 +55,8 @@ class Returned:
 def case_page(desk: Desk, visit: Visit) -> Response:
     """The packet, and what may be decided about it."""
     assert visit.case is not None
-    _note(desk, visit, "view_packet", visit.case.packet_hash, {})
+    if visit.case.audit is None:
+        _note(desk, visit, "view_packet", visit.case.packet_hash, {})
     return _case_page(desk, visit, visit.case)
 
 
@@ -170,11 +175,8 @@ def _conflict(desk: Desk, visit: Visit, action: str, error: ConflictError) -> Re
 
 
 def _case_page(desk: Desk, visit: Visit, case: Case, returned: Returned | None = None) -> Response:
-    packet = desk.published.packet(case.case_id, case.week)
     events = desk.ledger.events(case_id=case.case_id)
-    others = _other_cases(desk, visit, case)
-    view = packet_view(desk, visit, case, packet)
-    choices = choices_of(case, packet, visit, desk.option_titles, others, view.brief.causes)
+    own, choices = _of_audit(desk, visit, case) if case.audit else _of_packet(desk, visit, case, events)
     forms = offered_forms(
         case, visit, choices, returned.typed if returned else None, returned.action if returned else ""
     )
@@ -190,21 +192,39 @@ def _case_page(desk: Desk, visit: Visit, case: Case, returned: Returned | None =
     return page(
         desk,
         visit,
-        "case.html.j2",
+        "audit_case.html.j2" if case.audit else "case.html.j2",
         returned.status if returned else HTTPStatus.OK,
         case=case,
-        view=view,
+        **own,
         forms=_by_place(forms),
         inline={form.action: form for form in forms if form.words.place == "inline"},
         lost=lost,
         returned=returned,
-        rules=rules_before_approval(desk, visit, case),
         history=list(reversed(history_lines(desk, visit, events, {case.case_id: case}))),
-        titles=desk.option_titles,
         before=before,
         after=after,
         wanted=wanted,
     )
+
+
+def _of_packet(desk: Desk, visit: Visit, case: Case, events: Sequence[Event]) -> tuple[dict[str, Any], Choices]:
+    packet = desk.published.packet(case.case_id, case.week)
+    view = packet_view(desk, visit, case, packet)
+    others = _other_cases(desk, visit, case)
+    own = {
+        "view": view,
+        "rules": rules_before_approval(desk, visit, case),
+        "happened": what_happened(case, events),
+        "titles": desk.option_titles,
+    }
+    return own, choices_of(case, packet, visit, desk.option_titles, others, view.brief.causes)
+
+
+def _of_audit(desk: Desk, visit: Visit, case: Case) -> tuple[dict[str, Any], Choices]:
+    """An account drawn at random has no packet: nothing flagged it."""
+    signals = signal_choices(desk)
+    choices = choices_of(case, None, visit, desk.option_titles, (), signals=signals)
+    return {"view": audit_view(desk, case), "signal_titles": dict(signals)}, choices
 
 
 def _by_place(forms: Sequence[ActionForm]) -> dict[str, list[ActionForm]]:
@@ -217,4 +237,5 @@ def _by_place(forms: Sequence[ActionForm]) -> dict[str, list[ActionForm]]:
 
 def _other_cases(desk: Desk, visit: Visit, case: Case) -> list[Case]:
     of_account = desk.ledger.cases(CaseFilter(account_ids=[case.account_id]))
-    return [one for one in visit.visible(of_account) if one.case_id != case.case_id and one.state not in ENDED]
+    there = [one for one in visit.visible(of_account) if one.state not in ENDED and one.audit is None]
+    return [one for one in there if one.case_id != case.case_id]

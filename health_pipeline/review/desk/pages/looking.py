@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from starlette.responses import Response
 
 from health_pipeline.review.cases import Case
@@ -43,10 +45,19 @@ def account_page(desk: Desk, visit: Visit) -> Response:
 
 def metrics_page(desk: Desk, visit: Visit) -> Response:
     """The figures of the cases the person may see."""
-    cases = visit.visible(desk.ledger.cases())
+    seen = visit.visible(desk.ledger.cases())
+    cases = [case for case in seen if case.audit is None]
+    audits = Counter((case.audit.finding or "drawn") for case in seen if case.audit)
     figures = team_figures(cases, desk.ledger.events(types=MEASURED), visit.now)
     return page(
-        desk, visit, "metrics.html.j2", figures=figures, cases=len(cases), rules=STOP_RULES, saved_rule=SAVED_RULE
+        desk,
+        visit,
+        "metrics.html.j2",
+        figures=figures,
+        cases=len(cases),
+        audits=audits,
+        rules=STOP_RULES,
+        saved_rule=SAVED_RULE,
     )
 
 

@@ -73,7 +73,7 @@ def queue_page(desk: Desk, visit: Visit) -> Response:
         pages=max(1, -(-found.total // PAGE)),
         owners=_owners(visit, people),
         severities=SEVERITIES,
-        states=OPEN,
+        states=(*OPEN, "drawn"),
         renewal_days=RENEWAL_DAYS,
         dismissal_reasons=DISMISSAL_REASONS,
         assignees=[person for person in people if person.is_active and person.role in {"csm", "lead"}],
