@@ -332,10 +332,12 @@ def test_the_table_names_rules_fields_and_permissions_that_exist() -> None:
 
 
 def test_every_state_can_be_left_and_reached() -> None:
-    reached = {row.target for row in TRANSITIONS if row.target} | {"detected"}
-    assert reached == {*OPEN, *ENDED}
+    reached = {row.target for row in TRANSITIONS if row.target} | {"detected", "drawn"}
+    assert reached == {*OPEN, *ENDED, "drawn"}
     left = {state for row in TRANSITIONS for state in row.sources if row.target not in {None, state}}
-    assert left == {*OPEN, *ENDED}
+    # an account that was looked at stays so: a finding is put right, and nothing is undone
+    assert left == {*OPEN, *ENDED, "drawn"} - {"audited"}
+    assert {state for row in TRANSITIONS if row.target == "audited" for state in row.sources} == {"drawn", "audited"}
 
 
 def test_only_an_approval_leads_to_an_effect() -> None:
