@@ -117,9 +117,10 @@ def missed_risks(
     queue : rows of exception_queue_weekly
     findings : rows of random_audit_findings; those on accounts that the published week did not draw count for nothing
     status_of : what people made of each packet by now: confirmed, refuted or unconfirmed
-    known_weeks : weeks that knew a ledger
+    known_weeks : weeks that knew a ledger; the one before the first of them counts where somebody looked at its draws
     """
-    known = set(known_weeks)
+    findings = list(findings)
+    known = {*known_weeks, *(row["week"] for row in findings)}
     rows = [row for row in queue if row["week"] in known]
     drawn = {(row["week"], row["account_id"]): row for row in rows if row["subject"] == RANDOM_AUDIT}
     said = {place: row for row in findings if (place := (row["week"], row["account_id"])) in drawn}

@@ -17,6 +17,7 @@ from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.demo import configure_sources
 from health_pipeline.orchestration.jobs import DECISIONS_JOB
 from health_pipeline.orchestration.run import run_weekly
+from health_pipeline.reporting.thresholds import write_threshold_report
 from health_pipeline.review import Case, CaseFilter, Ledger
 from health_pipeline.review.desk.app import build_desk
 from health_pipeline.review.desk.desk_settings import DeskSettings
@@ -133,6 +134,12 @@ def test_what_is_decided_on_the_desk_is_in_the_next_weeks_mart(company: Company)
         (drawn[0].account_id, place[drawn[0].account_id], "no_risk", None),
         (drawn[1].account_id, place[drawn[1].account_id], "missed_risk", "no_signal_exists"),
     }
+
+    # The draws of the week before the ledger was known count, because somebody looked at them.
+    report, path = write_threshold_report(company.settings)
+    assert (report.missed.looked_at, report.missed.found, report.missed.share) == (2, 1, None)
+    assert report.missed.drawn == len(drawn) + len(ledger.cases(CaseFilter(states=["drawn"]))) - len(drawn[2:])
+    assert "Not enough audited: fewer than 20 were looked at" in path.read_text(encoding="utf-8")
 
     body = read_body(company.settings.restricted, told["body_sha256"])
     assert body is not None

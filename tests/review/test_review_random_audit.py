@@ -152,9 +152,11 @@ def test_the_page_shows_what_each_signal_read_in_that_week_and_what_is_not_known
     drawn = DrawnAccount("acc_000000000001", MONDAY, datetime(2026, 11, 16, tzinfo=UTC), CSM, 0.02)
     house.ledger.take_in("r1", [], [drawn])
     page = text_of(house.as_(CSM).get(f"/cases/{drawn.case_id}").text)
-    assert "3 open tickets line >= 3, met" in page
+    assert "3 open tickets line at least 3, met" in page
     # measured, but of a domain whose data is too old: it meets nothing
-    assert "Usage change share (4 weeks) not known line <= -30 %" in page
+    assert "Usage change share (4 weeks) not known line at most -30 %" in page
+    # the only one that is met comes first, what is not known comes last
+    assert page.index("Three or more tickets are unresolved") < page.index("Use of the product fell by 30 %")
     policy = load_risk_signals(None).model
     for signal in policy.signals:
         assert (signal.title in page) == (signal.category != "expansion")

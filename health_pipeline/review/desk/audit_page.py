@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,25 @@ from health_pipeline.review.forms import NO_SIGNAL
 from health_pipeline.risk.phrasing import amount
 from health_pipeline.risk.signals import compare
 
+# How a line is said; what is equal is said by its value alone.
+_COMPARED = {">=": "at least", ">": "above", "<=": "at most", "<": "below", "==": "", "!=": "other than"}
+NEAREST = 8
+
 
 @dataclass(frozen=True)
 class SignalReading:
-    """One comparison of a signal in the week; `is_met` is None where the value was not known."""
+    """One comparison of a signal in the week.
+
+    Attributes
+    ----------
+    is_met : None where the value was not known
+    distance : from the value to its line, by the line: 0 where it is met, infinite where the value was not known
+    """
 
     says: str
     line: str
     is_met: bool | None
+    distance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,9 +49,9 @@ class SignalRead:
     readings: tuple[SignalReading, ...]
 
     @property
-    def unmet(self) -> int:
-        """How many of its comparisons were not met, the unknown ones among them."""
-        return sum(one.is_met is not True for one in self.readings)
+    def distance(self) -> float:
+        """How far it was from firing: by the comparison that was farthest from its line."""
+        return max(one.distance for one in self.readings)
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class AuditView:
     Attributes
     ----------
     is_published : False where the newest release does not have the account's week
-    signals : those with the fewest comparisons left to meet first
+    signals : those nearest to firing first
     drawn_of : how many accounts one drawn one stands for
     """
 
@@ -70,7 +82,7 @@ def audit_view(desk: Desk, case: Case) -> AuditView:
     if row is None:
         return AuditView(name, False, stands_for, weeks, score_line(weeks))
     signals = [_read(signal, row) for signal in _signals(desk)]
-    ordered = sorted(signals, key=lambda one: (one.unmet, one.category, one.signal_id))
+    ordered = sorted(signals, key=lambda one: (one.distance, one.category, one.signal_id))
     return AuditView(name, True, stands_for, weeks, score_line(weeks), tuple(ordered))
 
 
@@ -94,8 +106,9 @@ def _read(signal: RiskSignal, row: Mapping[str, Any]) -> SignalRead:
 def _reading(signal: RiskSignal, comparison: Comparison, row: Mapping[str, Any]) -> SignalReading:
     name, value = comparison.feature, row.get(comparison.feature)
     known = (*KNOWN_STATUSES, "stale") if signal.is_known_when_stale else KNOWN_STATUSES
-    line = f"{comparison.comparator} {amount(name, comparison.threshold)}"
+    line = f"{_COMPARED[comparison.comparator]} {amount(name, comparison.threshold)}".strip()
     if value is None or row.get(feature(name).status_column) not in known:
-        return SignalReading(f"{readable(name)} not known", line, None)
-    said = describe(name, float(value))
-    return SignalReading(said, line, bool(compare(float(value), comparison.comparator, comparison.threshold)))
+        return SignalReading(f"{readable(name)} not known", line, None, math.inf)
+    is_met = bool(compare(float(value), comparison.comparator, comparison.threshold))
+    gap = abs(float(value) - comparison.threshold) / (abs(comparison.threshold) or 1.0)
+    return SignalReading(describe(name, float(value)), line, is_met, 0.0 if is_met else gap)

@@ -25,7 +25,7 @@ from health_pipeline.review.desk.action_forms import (
     offered_forms,
 )
 from health_pipeline.review.desk.action_words import ACTION_WORDS
-from health_pipeline.review.desk.audit_page import audit_view, signal_choices
+from health_pipeline.review.desk.audit_page import NEAREST, audit_view, signal_choices
 from health_pipeline.review.desk.history import history_lines
 from health_pipeline.review.desk.notices import leave_notices
 from health_pipeline.review.desk.one_page import whole_brief
@@ -224,7 +224,7 @@ def _of_audit(desk: Desk, visit: Visit, case: Case) -> tuple[dict[str, Any], Cho
     """An account drawn at random has no packet: nothing flagged it."""
     signals = signal_choices(desk)
     choices = choices_of(case, None, visit, desk.option_titles, (), signals=signals)
-    return {"view": audit_view(desk, case), "signal_titles": dict(signals)}, choices
+    return {"view": audit_view(desk, case), "nearest": NEAREST, "signal_titles": dict(signals)}, choices
 
 
 def _by_place(forms: Sequence[ActionForm]) -> dict[str, list[ActionForm]]:
