@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import pyarrow as pa
-import yaml
+
+from health_pipeline.contract.yaml_text import parse_yaml
 
 ColumnType = Literal["text", "integer", "number", "decimal", "date", "timestamp", "boolean", "json"]
 
@@ -140,7 +141,7 @@ def _parse_column(name: str, text: str) -> Column:
 @cache
 def landing_tables() -> dict[str, LandingTable]:
     """Return every landing table by name, in contract order."""
-    document = yaml.safe_load(Path(__file__).with_name("landing_tables.yaml").read_text())
+    document = parse_yaml(Path(__file__).with_name("landing_tables.yaml").read_text())
     tables = {}
     for name, entry in document.items():
         columns = tuple(_parse_column(column, text) for column, text in entry["columns"].items())

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pyarrow as pa
-import yaml
 
 from health_pipeline.contract.landing import DUCKDB_TYPES, ColumnType, schema_of
+from health_pipeline.contract.yaml_text import parse_yaml
 
 Partition = Literal["week", "quarter", "none"]
 
@@ -86,7 +86,7 @@ def mart_tables() -> dict[str, MartTable]:
     ValueError
         If the YAML names an unknown type, partition or key column.
     """
-    document = yaml.safe_load(Path(__file__).with_name("mart_tables.yaml").read_text())
+    document = parse_yaml(Path(__file__).with_name("mart_tables.yaml").read_text())
     tables = {}
     for name, entry in document.items():
         source = document[entry["like"]] if "like" in entry else entry

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from scipy import sparse
+
+from health_pipeline.contract.yaml_text import parse_yaml
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _DOMAIN = re.compile(r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$")
@@ -20,7 +21,7 @@ _NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
 
 @cache
 def _lists() -> dict[str, frozenset[str]]:
-    document = yaml.safe_load(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"))
+    document = parse_yaml(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"))
     return {name: frozenset(entries) for name, entries in document.items()}
 
 

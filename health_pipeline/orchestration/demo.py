@@ -11,6 +11,7 @@ import dagster as dg
 import yaml
 
 from health_pipeline.contract.clocks import Quarter, Week, weeks_between
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.mart.published import current_release, read_published
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.orchestration.build import build_definitions
@@ -78,7 +79,7 @@ def configure_sources(settings: Settings, seed: int, accounts: int, kind: DemoKi
     if kind != "software":
         wanted["demo"]["company"] = kind
     if path.exists():
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        there = parse_yaml(path.read_text(encoding="utf-8"))
         if there != wanted:
             raise ValueError(
                 f"{path} says {there}, the demo asked for {wanted}; set HEALTH_HOME to another folder, "

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError, create_model
 
 from health_pipeline.contract.closest import closest
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.policy.capacity import CapacityPolicy
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.defect_themes import DefectThemePolicy
@@ -180,7 +181,7 @@ def _checked(folder: Path | None, name: str, model: type[PolicyModel]) -> Checke
     is_own = folder is not None and file.parent == folder
     try:
         text = file.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = parse_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else ""

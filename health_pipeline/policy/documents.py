@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from health_pipeline.contract.yaml_text import parse_yaml
+
 BUILT_IN = Path(__file__).with_name("documents")
 
 
@@ -70,7 +72,7 @@ def load_document(folder: Path | None, name: str, model: type[Model]) -> Documen
     path = document_path(folder, name)
     try:
         text = path.read_text(encoding="utf-8")
-        content: Any = yaml.safe_load(text)
+        content: Any = parse_yaml(text)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f" line {place.line + 1}" if place else ""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import BUILT_IN, Document, PolicyError, content_hash, document_path, load_document
 from health_pipeline.policy.health_score import HealthScorePolicy
@@ -55,7 +56,7 @@ class KeptPolicies:
             self._write(self._document(document.name, document.hash), document.text)
         for name in sorted(path.stem for path in BUILT_IN.glob("*.yaml")):
             text = document_path(policy_folder, name).read_text(encoding="utf-8")
-            self._write(self._document(name, content_hash(yaml.safe_load(text))), text)
+            self._write(self._document(name, content_hash(parse_yaml(text))), text)
         self._write(self._version(version), yaml.safe_dump(named))
 
     def read(self, version: str) -> JudgingPolicy:
@@ -69,7 +70,7 @@ class KeptPolicies:
         path = self._version(version)
         if not path.is_file():
             raise KeptPolicyError("policy_not_kept", f"{path} is not there, so what policy {version} said is not known")
-        named: Mapping[str, str] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        named: Mapping[str, str] = parse_yaml(path.read_text(encoding="utf-8"))
         return JudgingPolicy(
             self._read("health_score", named["health_score"], HealthScorePolicy),
             self._read("company", named["company"], CompanyPolicy),

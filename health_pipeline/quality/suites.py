@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.quality.verdict import RUN_KINDS, SEVERITIES, RunKind, Severity
 from health_pipeline.settings import REPOSITORY
 
@@ -81,7 +80,7 @@ def load_checks(folder: Path = FOLDER) -> tuple[Check, ...]:
     checks: list[Check] = []
     suites = set()
     for path in sorted(folder.glob("*.yaml")):
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
         suite = document.get("table")
         if suite != path.stem or (suite != ACROSS_TABLES and suite not in mart_tables()):
             raise SuiteError(f"{path} must say `table: {path.stem}`, and that must be a table of the mart contract.")

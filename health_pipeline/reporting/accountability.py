@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.quality.suites import load_checks
 from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.review.measurement import MEASUREMENT_TYPES
@@ -100,7 +100,7 @@ class Evidenced:
 @cache
 def subcategories() -> tuple[Subcategory, ...]:
     """The subcategories that apply, in the order of the framework."""
-    entries = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    entries = parse_yaml(_FILE.read_text(encoding="utf-8"))
     return TypeAdapter(tuple[Subcategory, ...]).validate_python(entries)
 
 

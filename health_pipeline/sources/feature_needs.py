@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from health_pipeline.contract.landing import SOURCE_COLUMNS, landing_tables
+from health_pipeline.contract.yaml_text import parse_yaml
 
 # A landed column as `table.column`.
 LandedColumn = str
@@ -23,7 +22,7 @@ def feature_needs() -> dict[str, tuple[tuple[LandedColumn, ...], ...]]:
     ValueError
         If the document names a column that the landing contract does not have.
     """
-    document = yaml.safe_load(Path(__file__).with_name("feature_needs.yaml").read_text(encoding="utf-8"))
+    document = parse_yaml(Path(__file__).with_name("feature_needs.yaml").read_text(encoding="utf-8"))
     shared = {column.name for column in SOURCE_COLUMNS}
     known = {f"{table.name}.{name}" for table in landing_tables().values() for name in {*table.column_names, *shared}}
     named = {column for ways in document.values() for way in ways for column in way}

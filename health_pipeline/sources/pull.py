@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.landing import SOURCE_KINDS, SourceKind
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.documents import BUILT_IN
@@ -176,7 +177,7 @@ def read_sources(path: Path) -> SourcesFile:
     if not path.is_file():
         return SourcesFile()
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = parse_yaml(path.read_text(encoding="utf-8")) or {}
         return SourcesFile.model_validate(content)
     except yaml.YAMLError as error:
         raise SourcesError(f"{path} is not YAML: {getattr(error, 'problem', error)}.") from error

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 from health_pipeline.policy.risk_phrases import COMPETITOR_RULE, Language, RiskPhrasesPolicy
@@ -39,12 +40,22 @@ class _Phrase:
     category: str
     language: Language | None
     needs_negation: bool
-    pattern: re.Pattern[str]
-    unless: re.Pattern[str] | None
+    written: str
+    unless_written: tuple[str, ...] = ()
+
+    # Compiled where a text holds the words it needs: most runs meet few of the phrases.
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return phrase_pattern(self.written)
+
+    @cached_property
+    def unless(self) -> re.Pattern[str] | None:
+        return any_of(self.unless_written)
 
 
 class PhraseFinder:
-    """The policy's rules, compiled once.
+    """The policy's rules.
 
     Every language's rules are tried on every text: a customer mixes languages, and short texts can't be told apart.
     What decides on a negation is the language of the rule.
@@ -52,8 +63,8 @@ class PhraseFinder:
 
     def __init__(self, policy: RiskPhrasesPolicy) -> None:
         self._scopes = {language: NegationScope.of(negation) for language, negation in policy.negation.items()}
-        self._phrases = [phrase for _, phrase in _phrases(policy)]
-        self._index = WordIndex([written for written, _ in _phrases(policy)])
+        self._phrases = list(_phrases(policy))
+        self._index = WordIndex([phrase.written for phrase in self._phrases])
 
     def find(self, text: str) -> list[Finding]:
         """Return what a text says, in the order of its spans; of overlapping spans of one rule the longest."""
@@ -93,14 +104,13 @@ def _longest(findings: Iterable[Finding]) -> Iterator[Finding]:
             yield finding
 
 
-def _phrases(policy: RiskPhrasesPolicy) -> Iterator[tuple[str, _Phrase]]:
+def _phrases(policy: RiskPhrasesPolicy) -> Iterator[_Phrase]:
     for rule in policy.rules:
+        needs_negation = rule.counts_when == "negated"
         for language, phrases in rule.phrases.items():
-            unless = any_of(rule.unless.get(language, ()))
+            unless = tuple(rule.unless.get(language, ()))
             for written in phrases:
-                pattern = phrase_pattern(written)
-                needs_negation = rule.counts_when == "negated"
-                yield written, _Phrase(rule.id, rule.category, language, needs_negation, pattern, unless)
+                yield _Phrase(rule.id, rule.category, language, needs_negation, written, unless)
     # a competitor's name counts in any language, whatever is said of it
     for name in policy.competitors:
-        yield name, _Phrase(COMPETITOR_RULE, "competitive", None, False, phrase_pattern(name), None)
+        yield _Phrase(COMPETITOR_RULE, "competitive", None, False, name)

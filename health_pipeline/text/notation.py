@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import cache
 from itertools import product
 
 from health_pipeline.text.folding import fold
@@ -17,6 +17,7 @@ _WORD_ENDS = ("n't",)
 _PIECE = re.compile(r"[^\W_]+")
 
 
+@cache
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
     """Compile one phrase.
 
@@ -33,7 +34,8 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(_expression(phrase))
 
 
-def any_of(phrases: Iterable[str]) -> re.Pattern[str] | None:
+@cache
+def any_of(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
     """Compile phrases into one expression, the longest first; None where there are none."""
     longest_first = sorted(phrases, key=len, reverse=True)
     several = [phrase for phrase in longest_first if len(phrase.split()) > 1]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 import dagster as dg
+import pytest
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from health_pipeline.orchestration import history_storage
 from health_pipeline.orchestration.home import dagster_instance
@@ -18,7 +22,20 @@ def parts():
         yield dg.MaterializeResult(asset_key=f"part_{number}", metadata={"number": number})
 
 
-def test_a_run_makes_one_engine_per_file_and_its_events_are_all_kept(tmp_path, monkeypatch):
+@pytest.fixture
+def opened() -> Iterator[list[str]]:
+    """The file of every connection that is opened meanwhile."""
+    found: list[str] = []
+
+    def note(connection: sqlite3.Connection, _: object) -> None:
+        found.append(connection.execute("pragma database_list").fetchone()[2])
+
+    event.listen(Engine, "connect", note)
+    yield found
+    event.remove(Engine, "connect", note)
+
+
+def test_a_run_makes_one_engine_per_file_and_its_events_are_all_kept(tmp_path, monkeypatch, opened):
     made: list[str] = []
 
     def counted(url: str, **arguments):
@@ -37,6 +54,7 @@ def test_a_run_makes_one_engine_per_file_and_its_events_are_all_kept(tmp_path, m
     assert len(made) == len(set(made)) <= 3
     run_file = settings.dagster_home / "history" / "runs" / f"{result.run_id}.db"
     assert str(run_file) in "".join(made)
+    assert 1 <= opened.count(str(run_file)) <= 2
     with sqlite3.connect(run_file) as connection:
         kept = connection.execute("select count(*) from event_logs where dagster_event_type is not null").fetchone()[0]
     assert kept >= len(events)

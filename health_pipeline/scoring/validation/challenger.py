@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from health_pipeline.contract.yaml_text import parse_yaml
 from health_pipeline.policy.company import Domain
 from health_pipeline.policy.documents import Document
 from health_pipeline.policy.health_score import HealthScorePolicy
@@ -107,7 +107,7 @@ def challenge(
     known = _judged(scorer, fit)
     model = ScoreModel(scorer, rules.largest_multiple)
     multiples, _ = model.fit(known, choose_pull(model, known, rules.pulls))
-    content = reweighted(yaml.safe_load(policy.path.read_text(encoding="utf-8")), scorer, multiples)
+    content = reweighted(parse_yaml(policy.path.read_text(encoding="utf-8")), scorer, multiples)
     learnt = HealthScorer(HealthScorePolicy.model_validate(content), not_applicable_domains).fit()
     return Challenger(
         content=content,

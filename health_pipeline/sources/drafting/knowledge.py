@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from health_pipeline.contract.landing import SOURCE_COLUMNS, ColumnType, SourceKind, landing_tables
+from health_pipeline.contract.yaml_text import parse_yaml
 
 
 class _Part(BaseModel):
@@ -57,7 +57,7 @@ def helper_type(name: str) -> ColumnType:
 @cache
 def vendors() -> dict[str, Vendor]:
     """Every vendor that is known by name."""
-    document = yaml.safe_load(Path(__file__).with_name("vendors.yaml").read_text(encoding="utf-8"))
+    document = parse_yaml(Path(__file__).with_name("vendors.yaml").read_text(encoding="utf-8"))
     return {name: Vendor.model_validate(entry) for name, entry in document.items()}
 
 
@@ -70,7 +70,7 @@ def table_words() -> dict[str, TableWords]:
     ValueError
         If words.yaml names a table or column that the landing contract does not have, or leaves out a required one.
     """
-    document = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+    document = parse_yaml(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
     common = document.pop("common")
     tables = {name: TableWords.model_validate(entry) for name, entry in document.items()}
     contract = landing_tables()
