@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import os
 import subprocess
 import threading
 import time
@@ -11,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from health_pipeline.observability.resident_memory import cpu_and_memory, process_tree
+
 INTERVAL_SECONDS = 0.1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -89,8 +88,8 @@ def _sample(root: int, samples: Samples, ended: threading.Event) -> None:
     highest = 0.0
     while not ended.is_set():
         cpu, resident = 0.0, 0
-        for process in _tree(root):
-            own_cpu, own_resident = _read(process)
+        for process in process_tree(root):
+            own_cpu, own_resident = cpu_and_memory(process)
             cpu += own_cpu
             resident += own_resident
         # A child's seconds reach its parent when it is waited for: between the two they are nowhere.
@@ -99,27 +98,3 @@ def _sample(root: int, samples: Samples, ended: threading.Event) -> None:
         samples.cpu_seconds.append(highest)
         samples.resident_bytes.append(resident)
         ended.wait(INTERVAL_SECONDS)
-
-
-def _tree(root: int) -> list[int]:
-    found, waiting = [], [root]
-    while waiting:
-        process = waiting.pop()
-        found.append(process)
-        for children in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                waiting += map(int, children.read_text().split())
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    return found
-
-
-def _read(process: int) -> tuple[float, int]:
-    """CPU seconds with those of waited-for children, and resident bytes; zeros where it has ended meanwhile."""
-    try:
-        # The name in brackets may hold blanks: what follows it does not.
-        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0, 0
-    ticks = sum(int(fields[place]) for place in (11, 12, 13, 14))
-    return ticks / _TICKS, int(fields[21]) * _PAGE

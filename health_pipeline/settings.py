@@ -32,6 +32,9 @@ class Settings(BaseSettings):
         `postgresql+psycopg://desk@db/ledger`; a SQLite file under `home` where it is not given.
     run_lock_wait_seconds : float
         `HEALTH_RUN_LOCK_WAIT_SECONDS`: how long a run waits for another one to end.
+    otel_endpoint : str or None
+        `HEALTH_OTEL_ENDPOINT`: base address of an OpenTelemetry collector that takes OTLP over HTTP, such as
+        `http://localhost:4318`; each run sends its trace and figures there when it ends. Off where it is not given.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEALTH_", env_ignore_empty=True, frozen=True)
@@ -42,6 +45,7 @@ class Settings(BaseSettings):
     webhook_url: str | None = None
     duckdb_memory_limit: str = "2GB"
     run_lock_wait_seconds: float = 3600.0
+    otel_endpoint: str | None = None
     ledger_database: str | None = Field(
         default=None, validation_alias=AliasChoices("HEALTH_LEDGER_URL", "ledger_database")
     )
@@ -111,6 +115,11 @@ class Settings(BaseSettings):
     def scratch(self) -> Path:
         """Work in progress: candidates being built, dbt's target folder. Cleared at the start of a run."""
         return self.home / "scratch"
+
+    @property
+    def run_records(self) -> Path:
+        """What each run did, a JSON file per run; the next release's `run_summary` takes them in."""
+        return self.home / "run_records"
 
     @property
     def dagster_home(self) -> Path:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import mart_tables
 
-# Every asset that reads or writes a store takes part in the run lock.
-STORES = {"settings", "run_lock", "clock"}
+# Every asset that reads or writes a store takes part in the run lock, and is taken down in the run's record.
+STORES = {"settings", "run_lock", "run_record", "clock"}
 OWNERS = ["team:customer-success-data"]
 
 

@@ -13,6 +13,7 @@ from health_pipeline.orchestration.home import prepare_home
 from health_pipeline.orchestration.jobs import DECISIONS_JOB, QUARTERLY_JOB, VALIDATION_JOB, WEEKLY_JOB, build_job
 from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
 from health_pipeline.orchestration.resources import Notifier, run_lock_resource
+from health_pipeline.orchestration.run_recording import run_record_resource
 from health_pipeline.orchestration.schedules import build_schedules
 from health_pipeline.orchestration.sensors import build_sensors
 from health_pipeline.policy.company import load_company
@@ -93,6 +94,7 @@ def build_definitions(
         "settings": settings,
         "clock": SystemClock(),
         "run_lock": run_lock_resource(settings),
+        "run_record": run_record_resource(settings),
         "notifier": Notifier(webhook_url=settings.webhook_url or ""),
     }
     return dg.Definitions(

@@ -1,6 +1,7 @@
 """Dagster assets of the publication room: candidate, verdict, release, and what is emitted after it."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -326,7 +327,8 @@ def _publish(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         assert current is not None  # an unchanged run has a base
         detail = f"Nothing to publish: what the run found is published already, in {current.name}."
         return dg.MaterializeResult(metadata={"release": current.name, "published": False, "what happened": detail})
-    released = publish(settings, candidate, verdict_of(candidate), context.resources.clock.now())
+    timed = partial(context.resources.run_record.part, context.op_execution_context.op.name)
+    released = publish(settings, candidate, verdict_of(candidate), context.resources.clock.now(), timed=timed)
     gone = let_go_of_bodies(settings, context.resources.clock.now())
     if gone.bodies:
         logger.info("packet_bodies_removed", bodies=gone.bodies, texts=gone.texts)

@@ -46,6 +46,7 @@ from health_pipeline.publication.releases import (
     next_sequence,
     refuse_damaged,
 )
+from health_pipeline.publication.run_summary import summary_rows
 from health_pipeline.quality.ledger_chain import ledger_head
 from health_pipeline.settings import Settings
 
@@ -53,7 +54,9 @@ Kind = Literal["weekly", "quarterly"]
 # Rooms whose tables dbt builds: what is handed in of them must be what dbt's tests saw.
 DBT_ROOMS = ("mart", "identity")
 # Publication makes these itself; a run that hands them in has misunderstood.
-DERIVED = ("account_health_current", "publication_log")
+DERIVED = ("account_health_current", "publication_log", "run_summary")
+# They say when and how often something ran, not what it found: the same inputs would never give the same content.
+OUTSIDE_CONTENT = ("publication_log", "run_summary")
 FORMAT = 1
 
 
@@ -328,6 +331,7 @@ def _fill(
         refuse_broken_tier_path(connection, replaced, published, newest_in_run)
     derive_current_health(connection)
     put_snapshot(connection, mart_tables()["publication_log"], log_rows(settings, connection, base))
+    put_snapshot(connection, mart_tables()["run_summary"], summary_rows(settings, connection))
     _write_parquet(connection, building, base, tables, plans, manifest)
     connection.execute("checkpoint")
 
@@ -381,7 +385,7 @@ def _write_parquet(
         link_files(base.folder, building, linked)
     manifest["slices"] = slices
     manifest["tables"] = hashes
-    manifest["content_hash"] = _digest({name: value for name, value in hashes.items() if name != "publication_log"})
+    manifest["content_hash"] = _digest({name: value for name, value in hashes.items() if name not in OUTSIDE_CONTENT})
     manifest["files"] = {
         **{name: base_files[name] for name in linked},
         **{name: file_sha256(building / name) for name in new_files},

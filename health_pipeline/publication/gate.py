@@ -11,6 +11,7 @@ from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.contract.mart import MartTable, mart_tables
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.observability.run_record import Timed, untimed
 from health_pipeline.publication.candidate import Candidate, load_candidate
 from health_pipeline.publication.errors import PublicationRefusedError, StaleBaseError
 from health_pipeline.publication.files import file_sha256, sync, sync_tree, write_json
@@ -43,6 +44,7 @@ def publish(
     verdict: Verdict | None,
     published_at: datetime,
     lock_timeout: float = LOCK_TIMEOUT_SECONDS,
+    timed: Timed = untimed,
 ) -> Release:
     """Make an audited candidate the current release, in one atomic step.
 
@@ -56,6 +58,8 @@ def publish(
         The time of the flip.
     lock_timeout : float
         Seconds to wait for another publisher.
+    timed : callable
+        Takes the time of the part `gate`: everything that is asked before a file moves.
 
     Raises
     ------
@@ -67,11 +71,12 @@ def publish(
     with publish_lock(settings, lock_timeout):
         settle(settings)
         candidate = load_candidate(candidate.folder)
-        _refuse_bad_verdict(candidate, verdict)
-        assert verdict is not None  # refused above
-        _refuse_stale_base(settings, candidate, verdict)
-        _refuse_changed_files(settings, candidate, verdict)
-        _refuse_other_dbt_tables(candidate, verdict)
+        with timed("gate"):
+            _refuse_bad_verdict(candidate, verdict)
+            assert verdict is not None  # refused above
+            _refuse_stale_base(settings, candidate, verdict)
+            _refuse_changed_files(settings, candidate, verdict)
+            _refuse_other_dbt_tables(candidate, verdict)
         crash_point("publish.after_checks")
         release = _move_and_flip(settings, candidate, verdict, naive_utc(published_at))
         crash_point("publish.before_prune")

@@ -14,11 +14,21 @@ import duckdb
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
+from health_pipeline.quality.drift import check_drift
 from health_pipeline.quality.frame_checks import check_frames
 from health_pipeline.quality.ledger_chain import anchors_of, check_chain
 from health_pipeline.quality.packet_bodies import check_bodies
 from health_pipeline.quality.sql_checks import audited, check_queries
-from health_pipeline.quality.suites import ACROSS_TYPES, FOLDER, LEDGER_TYPE, PACKET_TYPE, SQL_TYPE, Check, load_checks
+from health_pipeline.quality.suites import (
+    ACROSS_TYPES,
+    DRIFT_TYPE,
+    FOLDER,
+    LEDGER_TYPE,
+    PACKET_TYPE,
+    SQL_TYPE,
+    Check,
+    load_checks,
+)
 from health_pipeline.quality.verdict import (
     CheckResult,
     DbtRecord,
@@ -118,6 +128,7 @@ def evaluate(
     across = [check for check in checks if check.type == SQL_TYPE]
     with audited(candidate_file, weeks, quarters) as connection:
         results = check_queries(connection, across, folder)
+        results += check_drift(connection, [check for check in checks if check.type == DRIFT_TYPE], weeks)
         frames = {
             table: frame
             for table in dict.fromkeys(check.suite for check in of_tables)

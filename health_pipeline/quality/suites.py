@@ -20,7 +20,8 @@ ACROSS_TABLES = "across_tables"
 SQL_TYPE = "sql_no_rows"
 LEDGER_TYPE = "ledger_chain"
 PACKET_TYPE = "packet_bodies"
-ACROSS_TYPES = (SQL_TYPE, LEDGER_TYPE, PACKET_TYPE)
+DRIFT_TYPE = "population_drift"
+ACROSS_TYPES = (SQL_TYPE, LEDGER_TYPE, PACKET_TYPE, DRIFT_TYPE)
 # Stands for "as the mart contract says", so that a suite does not repeat it.
 CONTRACT = "contract"
 
@@ -38,7 +39,7 @@ class Check:
     suite, name : str
         The table (or `across_tables`) and the name in it.
     type : str
-        A Great Expectations type in snake case, `sql_no_rows`, or `ledger_chain`.
+        A Great Expectations type in snake case, or one of `ACROSS_TYPES`.
     arguments : mapping
         Arguments of the expectation; of `sql_no_rows` the query's name and its parameters.
     runs : tuple of str

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.warehouse import read_mart, read_tier_overrides, write_slices
+from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.observability.dagster_metadata import (
     STORES,
     mart_spec,
@@ -95,6 +96,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             report_slices(context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None)
             if name in PREVIEWS:
                 report_preview(context, name, newest_week(table, *PREVIEWS[name]))
+            if name == "account_health_weekly":
+                crash_point("scoring.between_tables")
         overridden = pc.count(scored.health["override_tier"]).as_py()
         accounts = scored.health.num_rows // max(len(weeks), 1)
         logger.info("scored", weeks=len(weeks), accounts=accounts, overridden=overridden)

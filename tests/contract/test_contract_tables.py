@@ -42,6 +42,7 @@ RELIED_ON = [
     "random_audit_findings",
     "source_freshness_weekly",
     "publication_log",
+    "run_summary",
 ]
 
 

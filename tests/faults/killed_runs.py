@@ -19,6 +19,7 @@ import yaml
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import ENVIRONMENT
 from health_pipeline.orchestration.home import dagster_instance
+from health_pipeline.publication.candidate import OUTSIDE_CONTENT
 from health_pipeline.publication.releases import Release, candidates_folder, current_release, damages, list_releases
 from health_pipeline.settings import Settings
 from health_pipeline.sources.landing import Landing
@@ -81,8 +82,8 @@ def release_of(settings: Settings) -> Release:
 
 
 def content_of(release: Release) -> dict[str, Any]:
-    """Content hashes of every slice and every table; the log of publications says how often it was tried."""
-    tables = {name: value for name, value in release.manifest["tables"].items() if name != "publication_log"}
+    """Content hashes of every slice and every table but those that say how often, and how long, it was tried."""
+    tables = {name: value for name, value in release.manifest["tables"].items() if name not in OUTSIDE_CONTENT}
     return {"slices": release.manifest["slices"], "tables": tables}
 
 

@@ -10,6 +10,8 @@ import duckdb
 import pytest
 from source_sentences import HOLE, PRODUCT, all_sentences, findings, log_lines
 
+from health_pipeline.quality.suites import load_checks
+
 PAGE = (PRODUCT.parent / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
@@ -46,3 +48,10 @@ def test_every_sentence_the_page_explains_is_one_the_code_says() -> None:
     told = first_cells("Why it stopped")
     assert len(told) > 15
     assert [alarm for alarm in told if alarm not in said] == []
+
+
+def test_every_check_that_warns_is_explained() -> None:
+    warns = {check.name for check in load_checks() if check.severity == "warning"}
+    told = [name for cell in first_cells("Checks that warn") for name in cell.split("`, `")]
+    assert sorted(told) == sorted({*warns, "newest_week_is_published"})
+    assert all(check.reason for check in load_checks())

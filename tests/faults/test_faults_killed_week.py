@@ -84,7 +84,13 @@ def test_whatever_kills_the_next_week_the_last_release_serves_until_a_retry_publ
     reference = start(undisturbed, tmp_path / "undisturbed.txt", *NEXT_RUN)
     before = release_of(settings)
 
-    for point in ("landing_table", "candidate.before_manifest", "audit.before_verdict", "publish.after_move"):
+    for point in (
+        "landing_table",
+        "scoring.between_tables",
+        "candidate.before_manifest",
+        "audit.before_verdict",
+        "publish.after_move",
+    ):
         crash = start(settings, tmp_path / f"{point}.txt", *NEXT_RUN, crash_at=point)
         assert crash.wait() == EXIT_CODE, crash.said
         assert release_of(settings) == before
@@ -107,4 +113,4 @@ def test_whatever_kills_the_next_week_the_last_release_serves_until_a_retry_publ
     assert_published_is_whole(settings)
     assert_nothing_is_left_over(settings)
     assert_it_is_told(settings)
-    assert len(runs_in_history(settings, dg.DagsterRunStatus.FAILURE)) == 5
+    assert len(runs_in_history(settings, dg.DagsterRunStatus.FAILURE)) == 6

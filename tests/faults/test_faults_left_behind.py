@@ -34,6 +34,19 @@ warehouse.execute("insert into numbers select * from range(1000)")
 print("writing", flush=True)
 time.sleep(float(sys.argv[2]))
 """
+CHECKPOINTING = """
+import sys
+import duckdb
+warehouse = duckdb.connect(sys.argv[1])
+warehouse.execute("create table numbers (n integer)")
+warehouse.execute("checkpoint")
+warehouse.execute("insert into numbers select * from range(100_000)")
+# What a checkpoint writes lies in the file, and nothing points to it yet.
+warehouse.execute("set debug_checkpoint_scan_sleep_ms = 600000")
+print("writing", flush=True)
+warehouse.execute("checkpoint")
+print("ended", flush=True)
+"""
 NEWEST = Week(date(2026, 3, 30))
 
 
@@ -104,6 +117,24 @@ def test_a_warehouse_whose_writer_was_killed_has_what_was_committed_and_nothing_
     assert not path.with_name("warehouse.duckdb.wal").exists()
     with duckdb.connect(str(path), read_only=True) as warehouse:
         assert warehouse.execute("select count(*) from numbers").fetchone() == (1000,)
+
+
+def test_a_writer_killed_in_a_checkpoint_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    program = [sys.executable, "-c", CHECKPOINTING, str(path)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        before, deadline = path.stat().st_size, time.monotonic() + 60
+        while path.stat().st_size == before:
+            assert time.monotonic() < deadline, "the checkpoint never wrote"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.stdout.read() == "", "it was killed after its checkpoint"
+    assert path.with_name("warehouse.duckdb.wal").stat().st_size > 0
+    wait_until_free(path, 0)
+    with duckdb.connect(str(path), read_only=True) as warehouse:
+        assert warehouse.execute("select count(*), sum(n) from numbers").fetchone() == (100_000, 4_999_950_000)
 
 
 @pytest.fixture

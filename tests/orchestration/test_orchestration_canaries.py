@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from otlp_receiver import Received, collector
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.orchestration.demo import configure_sources
@@ -91,20 +92,27 @@ def _table_holds_token(table: pa.Table) -> bool:
 
 
 @pytest.fixture(scope="module")
-def marked_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small demo company with canaries in every text and person field, reviewed for one week."""
-    settings = Settings(home=tmp_path_factory.mktemp("canaries") / "home")
-    configure_sources(settings, seed=3, accounts=40)
+def marked_review(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Received]:
+    """A small demo company with canaries in every text and person field, reviewed for one week; and its telemetry."""
+    home = tmp_path_factory.mktemp("canaries") / "home"
+    configure_sources(Settings(home=home), seed=3, accounts=40)
     land = Landing.load
 
     def load_marked(self: Landing, extract: Extract, *given: object, **named: object) -> object:
         marked = replace(extract, tables=tuple(with_canaries(table) for table in extract.tables))
         return land(self, marked, *given, **named)  # type: ignore[arg-type]
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, collector() as received:
         patch.setattr(Landing, "load", load_marked)
+        settings = Settings(home=home, otel_endpoint=received.endpoint)
         assert run_weekly(settings, [WEEK]).is_published
-    return settings.home
+    return settings.home, received
+
+
+@pytest.fixture(scope="module")
+def marked_home(marked_review: tuple[Path, Received]) -> Path:
+    """Its state folder."""
+    return marked_review[0]
 
 
 @pytest.mark.long
@@ -116,6 +124,26 @@ def test_no_canary_leaves_the_private_stores(marked_home: Path) -> None:
     with duckdb.connect(str(release.file), read_only=True) as mart:
         assert mart.execute("select count(*) from risk_packets").fetchall()[0][0] > 0
         assert mart.execute("select count(*) from risk_evidence where kind = 'reported'").fetchall()[0][0] > 0
+
+
+@pytest.mark.long
+def test_no_canary_reaches_the_collector(marked_review: tuple[Path, Received]) -> None:
+    home, received = marked_review
+    assert [body for body in received.bodies if TOKEN.encode() in body.lower()] == []
+    stages = {"landing", "identity", "text", "dbt", "score", "risk", "plan", "candidate", "audit", "gate", "publish"}
+    assert {span.name for span in received.spans} >= stages
+    assert received.value("health_pipeline.verdicts", job="weekly_health_review", verdict="published") == 1
+    release = current_release(Settings(home=home))
+    assert release is not None
+    with duckdb.connect(str(release.file), read_only=True) as mart:
+        rows = mart.execute("select stage, seconds, rows, peak_memory_bytes from run_summary").fetchall()
+    in_release = {stage: numbers for stage, *numbers in rows}
+    assert stages - {"candidate", "audit", "gate", "publish"} <= in_release.keys()
+    assert "audit" not in in_release
+    seconds, built, memory = in_release["score"]
+    assert seconds > 0
+    assert built > 40
+    assert memory > 100_000_000
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.observability.run_record import STAGES
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
 from health_pipeline.policy.company import CompanyPolicy, load_company
@@ -39,6 +40,7 @@ READING_ORDER = [
 BUILT_BY_NO_ASSET = {
     "account_health_current",
     "publication_log",
+    "run_summary",
 }
 
 
@@ -65,6 +67,12 @@ def test_the_code_location_loads_and_every_job_resolves(definitions):
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == jobs
     for job in jobs:
         assert definitions.resolve_job_def(job).description
+
+
+def test_every_step_of_every_job_has_a_stage_and_every_stage_a_step(definitions):
+    jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
+    steps = {node.name for job in jobs for node in job.graph.nodes}
+    assert steps == set(STAGES)
 
 
 def test_every_asset_says_its_grain_first_and_who_owns_it(specs):

@@ -114,6 +114,7 @@ MACHINE: list[MachineCase] = [
     ),
     (environment.check_webhook, {"webhook_url": None}, "note", "HEALTH_WEBHOOK_URL is not set"),
     (environment.check_webhook, {"webhook_url": "hooks.example"}, "warning", "does not start with https://"),
+    (environment.check_telemetry, {"otel_endpoint": "localhost:4318"}, "warning", "does not start with https://"),
 ]
 
 

@@ -20,6 +20,7 @@ ENVIRONMENT_CHECKS: tuple[Callable[[Environment], Iterator[Finding]], ...] = (
     environment.check_time_zone,
     environment.check_memory,
     environment.check_webhook,
+    environment.check_telemetry,
 )
 STORE_CHECKS: tuple[Callable[[Stores], Iterator[Finding]], ...] = (
     stores.check_readable,

@@ -35,6 +35,7 @@ class Environment:
     machine_offset, company_zone, company_offset : from UTC, of the machine's zone and of the company's, at `now`
     memory_bytes, memory_limit_bytes : of the machine, and what DuckDB is allowed
     webhook_url : where failures are told, None for the log alone
+    otel_endpoint : where traces and figures of runs are sent, None for nowhere
     """
 
     python: tuple[int, int]
@@ -53,6 +54,7 @@ class Environment:
     memory_bytes: int
     memory_limit_bytes: int
     webhook_url: str | None
+    otel_endpoint: str | None = None
 
 
 def check_python(facts: Environment) -> Iterator[Finding]:
@@ -196,5 +198,17 @@ def check_webhook(facts: Environment) -> Iterator[Finding]:
             "warning",
             "HEALTH_WEBHOOK_URL does not start with https:// or http://",
             "no failure is posted anywhere",
+            "correct it, or take it away",
+        )
+
+
+def check_telemetry(facts: Environment) -> Iterator[Finding]:
+    """The collector's address is one."""
+    if facts.otel_endpoint is not None and not facts.otel_endpoint.startswith(("https://", "http://")):
+        yield Finding(
+            "telemetry",
+            "warning",
+            "HEALTH_OTEL_ENDPOINT does not start with https:// or http://",
+            "no trace and no figure of a run is sent anywhere; run_summary in the mart has them all the same",
             "correct it, or take it away",
         )

@@ -93,6 +93,7 @@ def gather_environment(settings: Settings, now: datetime) -> Environment:
         memory_bytes=_memory_bytes(),
         memory_limit_bytes=_bytes_of(settings.duckdb_memory_limit),
         webhook_url=settings.webhook_url,
+        otel_endpoint=settings.otel_endpoint,
     )
 
 
