@@ -171,7 +171,7 @@ def spans_of(record: RunRecord) -> Sequence[ReadableSpan]:
         attributes=run_attributes(record),
         start_time=_nanoseconds(record.started_at),
     )
-    of_steps = {}
+    of_steps: dict[str, trace.Span] = {}
     # A step lies around its parts, and is on record after them.
     for step in sorted(record.steps, key=lambda step: "/" in step.step):
         above = of_steps.get(step.step.partition("/")[0], run)
@@ -260,4 +260,6 @@ def _resource() -> Resource:
 
 
 def _nanoseconds(moment: datetime) -> int:
-    return round(moment.replace(tzinfo=UTC).timestamp() * 1e9)
+    # A float of nanoseconds since 1970 is off by a hundred of them.
+    whole = moment.replace(tzinfo=UTC, microsecond=0)
+    return int(whole.timestamp()) * 10**9 + moment.microsecond * 1000

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.run_record import (
@@ -62,12 +63,14 @@ def new_record(run: dg.DagsterRun | None, environment: Mapping[str, str] = os.en
         return RunRecord("unknown", "unknown", now)
     tags = run.tags
     first, last = tags.get(RANGE_START, tags.get(PARTITION)), tags.get(RANGE_END, tags.get(PARTITION))
-    days = {"first_week": _day(first), "last_week": _day(last)}
-    if run.job_name == QUARTERLY_JOB:
-        days = {"quarter": _day(first)}
     given = environment.get("TRACEPARENT", "")
     job = "chosen_assets" if run.job_name.startswith("__") else run.job_name
-    return RunRecord(run.run_id, job, now, traceparent=given if _TRACEPARENT.fullmatch(given) else None, **days)
+    record = RunRecord(run.run_id, job, now, traceparent=given if _TRACEPARENT.fullmatch(given) else None)
+    if run.job_name == QUARTERLY_JOB:
+        record.quarter = _day(first)
+    else:
+        record.first_week, record.last_week = _day(first), _day(last)
+    return record
 
 
 def _day(text: str | None) -> date | None:
@@ -85,8 +88,7 @@ def take_down(recorder: RunRecorder, entry: dg.EventLogEntry) -> None:
     elif event.is_step_success:
         recorder.step_ended(step)
     elif event.is_step_failure:
-        error = event.step_failure_data.error
-        recorder.step_ended(step, _class_of(error.cls_name if error else None), is_failed=True)
+        recorder.step_ended(step, _class_of(event.step_failure_data.error), is_failed=True)
     elif event.is_step_materialization:
         _take_down_rows(recorder, step, event)
     elif event.event_type_value == dg.DagsterEventType.ASSET_CHECK_EVALUATION.value:
@@ -94,16 +96,20 @@ def take_down(recorder: RunRecorder, entry: dg.EventLogEntry) -> None:
         recorder.check_evaluated(step, severity_of(evaluation), evaluation.passed)
 
 
-def _class_of(name: str | None) -> str | None:
-    return name.rpartition(".")[2] if name else None
+def _class_of(error: SerializableErrorInfo | None) -> str | None:
+    """The class of the first cause: Dagster wraps each error in one of its own."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.cls_name.rpartition(".")[2] if error is not None and error.cls_name else None
 
 
 def _take_down_rows(recorder: RunRecorder, step: str, event: dg.DagsterEvent) -> None:
     materialization = event.step_materialization_data.materialization
     told = {label: value.value for label, value in materialization.metadata.items()}
     for label in (PARTITION_ROWS, TABLE_ROWS):
-        if isinstance(told.get(label), int):
-            recorder.rows_told(step, materialization.asset_key.to_user_string(), label, told[label])
+        rows = told.get(label)
+        if isinstance(rows, int):
+            recorder.rows_told(step, materialization.asset_key.to_user_string(), label, rows)
     if {"release", "published"} <= told.keys():
         recorder.released(str(told["release"]), bool(told["published"]))
 

@@ -1,7 +1,5 @@
 """What Dagster says of a run is taken down as plain values, sent to a collector, and holds no word of a customer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
