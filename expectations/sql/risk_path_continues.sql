@@ -21,7 +21,7 @@ select before.packet_id, before.next_week as week
 from before
 left join risk_packets as packets on packets.packet_id = before.packet_id and packets.week = before.next_week
 where (packets.packet_id is null or packets.state not in ('closed', 'dismissed', 'superseded'))
-    and not (packets.packet_id is null and before.is_quiet and before.signals is null)
+    and not (packets.packet_id is null and before.is_quiet)
     -- packets may be withheld, then all of them
     and before.next_week in (select week from risk_packets)
     and (

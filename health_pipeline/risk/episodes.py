@@ -30,7 +30,7 @@ class Episode:
     firing : first week in a row of each signal that fired in that week, by signal
     recent : newest week of each signal that fired lately, by signal
     is_closed : a person closed it; it stays only while the same signals go on, so that they open no new one
-    is_told : its newest packet says already that it is quiet, and nothing fired since
+    is_told : its newest packet says already that it is quiet
     """
 
     account_id: str
@@ -86,15 +86,12 @@ def step(
     strong = set(signals) if openers is None else set(openers) & set(signals)
     if before is not None and before.packet_id in ended:
         is_news = not before.is_closed
-        return _after_closing(
-            replace(before, is_closed=True, is_told=False), last_episode, week, signals, strong, is_news
-        )
+        return _after_closing(replace(before, is_closed=True), last_episode, week, signals, strong, is_news)
     if before is None:
         return _opened(key, last_episode + 1, week, signals) if strong else None
     return replace(
         before,
         is_closed=False,
-        is_told=before.is_told and not signals and not before.is_closed,
         last_fired_week=week if strong else before.last_fired_week,
         occurrences=before.occurrences + bool(strong),
         firing={signal: before.firing.get(signal, week) for signal in signals},
@@ -128,16 +125,24 @@ def is_quiet(episode: Episode, week: date, quiet_weeks: int) -> bool:
     return (week - episode.last_fired_week) >= quiet_weeks * ONE_WEEK
 
 
-def tell(episode: Episode, week: date, quiet_weeks: int, taken_up: frozenset[str]) -> tuple[Episode, bool]:
-    """Whether a week shows a risk, and the risk as the next week finds it.
+def tell(
+    before: Episode | None, after: Episode, week: date, quiet_weeks: int, taken_up: frozenset[str]
+) -> tuple[Episode, bool]:
+    """One account's risk as the next week finds it, and whether this week shows it.
 
-    A quiet risk is shown in the week in which it fell quiet. Nothing is new about it from then on, so that packet
-    stands until something fires, its closing becomes known, or a person works on it (`taken_up`).
+    A quiet risk is shown in the week in which it fell quiet. That packet stands until a signal that opens risks fires,
+    its closing becomes known, or a person works on it (`taken_up`): weaker signals that come and go are no news, and
+    are forgotten with the weeks in which it waits.
     """
-    if episode.is_told and episode.packet_id not in taken_up:
-        return episode, False
-    is_silent = not episode.firing and not episode.is_closed
-    return replace(episode, is_told=is_silent and is_quiet(episode, week, quiet_weeks)), True
+    if (
+        before is not None
+        and before.is_told
+        and (after.packet_id, after.last_fired_week) == (before.packet_id, before.last_fired_week)
+        and not after.is_closed
+        and after.packet_id not in taken_up
+    ):
+        return replace(before, firing={}), False
+    return replace(after, is_told=is_quiet(after, week, quiet_weeks) and not after.is_closed), True
 
 
 class EpisodesBefore:
@@ -187,7 +192,7 @@ def _episode(row: Mapping[str, Any], recent: Mapping[str, date], is_of_last_week
         dict(zip(_parts(row["signals"]), since, strict=True)) if is_of_last_week else {},
         dict(recent),
         row["state"] in ENDED,
-        row["is_quiet"] and not row["signals"] and row["state"] not in ENDED,
+        row["is_quiet"] and row["state"] not in ENDED,
     )
 
 

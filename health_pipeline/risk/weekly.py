@@ -188,7 +188,8 @@ class _WeekReview:
                 self.episodes.pop(key, None)
                 continue
             self.last_episode[key] = after.episode
-            self.episodes[key], is_shown = tell(after, self.week.monday, self.policy.quiet_weeks, self.taken_up)
+            told = tell(before, after, self.week.monday, self.policy.quiet_weeks, self.taken_up)
+            self.episodes[key], is_shown = told
             if not is_shown:
                 self.waiting += 1
                 continue
