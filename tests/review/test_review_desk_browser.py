@@ -29,6 +29,9 @@ FIND_WRONG = """
 """
 
 
+DRAWN = DrawnAccount("acc_000000000001", date(2026, 11, 9), datetime(2026, 11, 16, tzinfo=UTC), CSM, 0.02)
+
+
 @pytest.fixture
 def served_house(settings: Settings, clock: SetClock) -> Iterator[House]:
     """Five cases of the CSM's behind a real server, the most severe and most valuable first."""
@@ -230,7 +233,35 @@ def test_without_javascript(browser: Browser, served_house: House) -> None:
     window.close()
 
 
-DRAWN = DrawnAccount("acc_000000000001", date(2026, 11, 9), datetime(2026, 11, 16, tzinfo=UTC), CSM, 0.02)
+@pytest.mark.long
+@pytest.mark.parametrize("has_script", [True, False])
+def test_what_was_found_on_an_account_drawn_at_random(browser: Browser, served_house: House, has_script: bool) -> None:
+    house = served_house
+    house.ledger.take_in("r1", [], [DRAWN])
+    window, page = signed_in(browser, house, CSM, java_script_enabled=has_script)
+    page.goto(f"{house.desk.settings.origin}/queue?state=drawn")
+    page.locator("tr[data-row] a").first.click()
+    if has_script:
+        page.keyboard.press("r")
+        assert focused(page).startswith("A risk was there that nothing flagged")
+    else:
+        page.locator("summary", has_text="A risk was there that nothing flagged").click()
+    page.locator("#find_missed_risk-missed_category").select_option("support")
+    page.locator("#find_missed_risk-missed_signal").select_option("unresolved_tickets")
+    page.locator("#find_missed_risk-reason").fill("Three calls about one defect.")
+    page.locator("details[open] button", has_text="A risk was there").press("Enter")
+    page.wait_for_selector("text=A risk was there that nothing flagged: recorded")
+    audit = house.ledger.case(DRAWN.case_id).audit
+    assert audit is not None and (audit.finding, audit.signal_id) == ("missed_risk", "unresolved_tickets")
+    # Put right, by the other way.
+    page.keyboard.press("a") if has_script else page.locator("summary", has_text="No risk was there").click()
+    page.locator("details[open] button", has_text="No risk was there").press("Enter")
+    page.wait_for_selector("text=No risk was there: recorded")
+    audit = house.ledger.case(DRAWN.case_id).audit
+    assert audit is not None and audit.finding == "no_risk"
+    window.close()
+
+
 PAGES = {
     CSM: (
         "/queue",
