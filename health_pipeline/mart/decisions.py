@@ -101,6 +101,18 @@ def read_audit_findings(settings: Settings, week: Week, cutoff_hours: int) -> pa
         ).to_arrow_table()
 
 
+def read_new_audit_findings(
+    settings: Settings, weeks: Sequence[Week], cutoff_hours: int
+) -> dict[date, list[dict[str, Any]]]:
+    """By Monday the findings on accounts drawn at random that the week is the first to know; one put right is new."""
+    found: dict[date, list[dict[str, Any]]] = {}
+    for week in weeks:
+        before = read_audit_findings(settings, week.shift(-1), cutoff_hours).to_pylist()
+        known = read_audit_findings(settings, week, cutoff_hours).to_pylist()
+        found[week.monday] = [row for row in known if row not in before]
+    return found
+
+
 def case_of(row: Mapping[str, Any]) -> CaseAsKnown:
     """A row of int_review_cases_weekly as a case."""
     return CaseAsKnown(

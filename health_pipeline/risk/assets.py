@@ -19,6 +19,7 @@ from health_pipeline.mart.decisions import (
     read_decided,
     read_event_rows,
     read_measurements,
+    read_new_audit_findings,
 )
 from health_pipeline.mart.packet_facts import FACT_MODELS
 from health_pipeline.mart.published import read_published
@@ -150,8 +151,8 @@ def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         features = read_mart(settings, "account_features_weekly", weeks)
         clocks = features.select(["week", "as_of_at", "known_at"])
         clocks = clocks.group_by(clocks.column_names).aggregate([]).to_pylist()
-        metrics = metrics_table(packets, clocks, _decisions(settings, weeks, features))
         cutoff_hours = load_company(settings.policy).model.cutoff_hours
+        metrics = metrics_table(packets, clocks, _decisions(settings, weeks, features, cutoff_hours))
         newest = newest_known_week(settings, weeks)
         events = read_measurements(settings, newest, cutoff_hours)
         findings = read_audit_findings(settings, newest, cutoff_hours)
@@ -168,15 +169,20 @@ def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return measure_review
 
 
-def _decisions(settings: Settings, weeks: Sequence[Week], features: pa.Table) -> dict[date, WeekDecisions]:
+def _decisions(
+    settings: Settings, weeks: Sequence[Week], features: pa.Table, cutoff_hours: int
+) -> dict[date, WeekDecisions]:
     """What people decided, of the weeks that know a ledger."""
     wanted = ["week", "account_id", "arr", "is_cancellation_scheduled"]
     of_accounts: dict[date, dict[str, Mapping[str, Any]]] = {}
     for row in features.select(wanted).to_pylist():
         of_accounts.setdefault(row["week"], {})[row["account_id"]] = row
     cases, events = (_by_week(read(settings, weeks)) for read in (read_case_rows, read_event_rows))
+    findings = read_new_audit_findings(settings, weeks, cutoff_hours)
     return {
-        monday: WeekDecisions(cases.get(monday, []), events.get(monday, []), of_accounts.get(monday, {}))
+        monday: WeekDecisions(
+            cases.get(monday, []), events.get(monday, []), of_accounts.get(monday, {}), findings[monday]
+        )
         for monday, known in read_decided(settings, weeks).items()
         if known.is_connected
     }

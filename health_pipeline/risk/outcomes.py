@@ -32,11 +32,13 @@ class WeekDecisions:
     cases : rows of int_review_cases_weekly of the week
     events : rows of int_review_events_weekly of the week: those that first count in it
     features : by account id, of the week: arr and is_cancellation_scheduled
+    findings : on accounts drawn at random, those that the week is the first to know
     """
 
     cases: Sequence[Row] = ()
     events: Sequence[Row] = ()
     features: Mapping[str, Row] | None = None
+    findings: Sequence[Row] = ()
 
 
 def is_saved(case: Row, features: Row | None) -> bool:
@@ -86,6 +88,9 @@ def decision_rows(decided: WeekDecisions | None, week: Row) -> list[dict[str, An
         _row("awaiting_decision", len(waiting)),
         _row("overdue", sum(_is_overdue(case, week["as_of_at"]) for case in risks)),
     ]
+    looked_at = [row for row in decided.findings if row["finding"] != "cannot_tell"]
+    missed = sum(row["finding"] == "missed_risk" for row in looked_at)
+    rows.append(_row("misses_found_by_audit", missed, len(looked_at)))
     since = [case["last_reopened_at"] or case["detected_at"] for case in waiting]
     oldest = [_days(start, week["as_of_at"]) for start in since if start is not None]
     rows.append({**_row("oldest_waiting_days", None), "value": max(oldest, default=None)})
@@ -107,6 +112,7 @@ _NAMES = (
     "unresolved_with_reason",
     "awaiting_decision",
     "overdue",
+    "misses_found_by_audit",
     "oldest_waiting_days",
     "days_to_decision_median",
 )

@@ -122,7 +122,7 @@ def test_what_is_decided_on_the_desk_is_in_the_next_weeks_mart(company: Company)
     values = {row["metric"]: row["value"] for row in metrics}
     expected = {"accounts_reviewed": 1, "risks_confirmed": 1, "decisions": 2, "actions_taken": 1, "responses": 1}
     assert {name: values[name] for name in expected} == expected
-    assert (values["false_positives"], values["lost_accounts"]) == (1, 0)
+    assert (values["false_positives"], values["lost_accounts"], values["misses_found_by_audit"]) == (1, 0, 1)
     measured = read_published(company.settings, "measurement_events").to_pylist()
     of_case = [row["event_type"] for row in measured if row["case_id"] == closed.case_id and row["is_by_person"]]
     assert {"approved", "action_taken", "response_recorded", "outcome_recorded"} <= set(of_case)

@@ -126,6 +126,12 @@ def test_other_outcomes_are_counted_when_their_case_ends() -> None:
     assert found["unresolved_with_reason"] == (1.0, 1, 2)
 
 
+def test_misses_are_those_of_the_accounts_on_which_it_could_be_told() -> None:
+    findings = [{"finding": said} for said in ("no_risk", "missed_risk", "no_risk", "cannot_tell")]
+    rows = decision_rows(WeekDecisions(findings=findings), CLOCK)
+    assert by_name(rows)["misses_found_by_audit"] == (1.0, 1, 3)
+
+
 def test_what_waits_is_counted_with_the_oldest_and_what_is_overdue() -> None:
     reopened = {"state": "reopened", "detected_at": datetime(2026, 1, 1), "last_reopened_at": datetime(2026, 11, 14)}
     cases = [
