@@ -26,7 +26,7 @@ _SEE = {
     "nobody": frozenset({"csm", "other_csm", "lead", "other_lead", "analyst"}),
 }
 _WITH_VIEW = frozenset({"csm", "other_csm", "lead", "other_lead", "analyst"})
-for _path in ("/queue", "/queue.csv", "/actions", "/actions.csv", "/metrics"):
+for _path in ("/queue", "/queue.csv", "/actions", "/actions.csv", "/metrics", "/overrides"):
     WHO["GET", _path] = _WITH_VIEW
 for _path in ("/", "/sessions", "/rules"):
     WHO["GET", _path] = SIGNED_IN
@@ -42,6 +42,11 @@ for _path in (
     "/accounts/{account_id}",
 ):
     WHO["GET", _path] = _SEE
+WHO["POST", "/accounts/{account_id}/overrides"] = {
+    "csm": frozenset({"csm", "lead"}),
+    "other": frozenset({"other_csm", "lead"}),
+    "nobody": frozenset({"lead", "other_lead"}),
+}
 WHO["GET", "/audit"] = frozenset({"lead", "other_lead", "analyst", "admin"})
 WHO["POST", "/audit/verify"] = frozenset({"lead", "other_lead", "analyst", "admin"})
 WHO["GET", "/users"] = WHO["GET", "/tokens"] = frozenset({"admin"})

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from reviewing import ADMIN, ANALYST, CSM, LEAD, OTHER_CSM, SetClock, does, until_proposed
 from stopping import stopped
 
-from health_pipeline.review import Case, Ledger
+from health_pipeline.review import Case, Ledger, OverrideRequest
 from health_pipeline.review.database import writing
 from health_pipeline.review.desk.routes import ROUTES
 from health_pipeline.review.desk.stop_list import in_words
@@ -267,11 +267,12 @@ PAGES = {
         "/queue",
         f"/cases/{DRAWN.case_id}",
         "/cases/pkt_2",
+        "/cases/pkt_2/brief",
         "/cases/pkt_2/evidence/t1-2",
         "/accounts/acc_000000000001",
         "/sessions",
     ),
-    LEAD: ("/cases/pkt_1", "/metrics", "/audit", "/rules", "/actions"),
+    LEAD: ("/cases/pkt_1", "/overrides", "/metrics", "/audit", "/rules", "/actions"),
     ANALYST: ("/cases/pkt_1",),
     ADMIN: ("/users", "/tokens"),
 }
@@ -281,7 +282,16 @@ EACH_KIND_ONCE = {
     LEAD: (
         "light",
         1280,
-        ("/actions", "/metrics", "/audit", "/rules", "/cases/pkt_2/evidence/t1-2", f"/cases/{DRAWN.case_id}"),
+        (
+            "/overrides",
+            "/actions",
+            "/metrics",
+            "/audit",
+            "/rules",
+            "/cases/pkt_2/brief",
+            "/cases/pkt_2/evidence/t1-2",
+            f"/cases/{DRAWN.case_id}",
+        ),
     ),
     ADMIN: ("light", 1280, ("/users", "/tokens")),
 }
@@ -294,6 +304,8 @@ def until_there_is_something_on_every_page(house: House) -> None:
     until_proposed(house.ledger, "pkt_2", "critical", mitigations="support_review", reason="Now.")
     does(house.ledger, "approve", LEAD, "pkt_2")
     house.ledger.take_in("r1", [], [DRAWN])
+    asked = OverrideRequest("request_override", CSM, "k-1", "acc_000000000001", "watch", date(2026, 12, 1), "Migrates.")
+    house.ledger.override(asked)
     with writing(house.ledger.engine) as connection:
         create_token(connection, "crm-sync", 90, ADMIN, house.clock.now())
 

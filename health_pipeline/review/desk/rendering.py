@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +23,11 @@ TEMPLATES = Path(__file__).with_name("templates")
 def day(moment: date | datetime | None) -> str:
     """Write a date as `9 Nov 2026`; a dash where there is none."""
     return f"{moment.day} {moment:%b %Y}" if moment else "–"
+
+
+def last_day(moment: datetime) -> str:
+    """Write the last day of what ends at an instant, such as midnight after it."""
+    return day(moment - timedelta(microseconds=1))
 
 
 def instant(moment: datetime | None) -> str:
@@ -80,7 +85,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        day=day, instant=instant, money=money, number=number, words=words, capital=capital, listed=listed
+        day=day,
+        last_day=last_day,
+        instant=instant,
+        money=money,
+        number=number,
+        words=words,
+        capital=capital,
+        listed=listed,
     )
     made.globals.update(static_path=static_path, request_key=request_key, counted=counted)
     return made

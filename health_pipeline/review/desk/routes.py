@@ -5,7 +5,7 @@ from __future__ import annotations
 from health_pipeline.review.desk.access import Route
 from health_pipeline.review.desk.action_feed import FEED_PATH
 from health_pipeline.review.desk.oidc import CALLBACK_PATH
-from health_pipeline.review.desk.pages import actions, bulk, cases, looking, queue, sign_in, tokens, users
+from health_pipeline.review.desk.pages import actions, bulk, cases, looking, overrides, queue, sign_in, tokens, users
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/static/{name}", "anyone", queue.static_file),
@@ -31,6 +31,8 @@ ROUTES: tuple[Route, ...] = (
     # Who may decide is the ledger's to say: it refuses, and records that it did.
     Route("POST", "/cases/{case_id}/{action}", "signed_in", cases.decide, "case"),
     Route("GET", "/accounts/{account_id}", "view", looking.account_page, "account"),
+    Route("POST", "/accounts/{account_id}/overrides", "request_override", overrides.act, "account"),
+    Route("GET", "/overrides", "view", overrides.overrides_page),
     Route("GET", "/actions", "view", actions.actions_page),
     Route("GET", "/actions.csv", "view", actions.actions_csv),
     Route("GET", FEED_PATH, "token", actions.feed),

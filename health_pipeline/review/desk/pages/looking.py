@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from starlette.responses import Response
 
 from health_pipeline.review.cases import Case
 from health_pipeline.review.database import reading
 from health_pipeline.review.desk.history import history_lines
+from health_pipeline.review.desk.override_list import shown_overrides
 from health_pipeline.review.desk.rendering import page
 from health_pipeline.review.desk.score_line import score_line
 from health_pipeline.review.desk.team_metrics import MEASURED, team_figures
 from health_pipeline.review.desk.visits import Desk, Visit
 from health_pipeline.review.forms import FORMS
+from health_pipeline.review.overrides import TIERS
 from health_pipeline.review.projection import CaseFilter, find_cases
 from health_pipeline.review.states import TRANSITIONS
 from health_pipeline.review.stop_rules import STOP_RULES
@@ -22,10 +27,30 @@ from health_pipeline.risk.outcomes import SAVED_RULE
 EVENTS_PER_PAGE = 100
 
 
+@dataclass(frozen=True)
+class ReturnedOverride:
+    """A form about an override that comes back, with why; nothing that was typed is lost."""
+
+    sentence: str
+    typed: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def value(self, name: str) -> str:
+        """What was typed into a field."""
+        return next(iter(self.typed.get(name, ())), "")
+
+
 def account_page(desk: Desk, visit: Visit) -> Response:
-    """An account over time: its published weeks, its cases, what was done."""
+    """An account over time: its published weeks, its cases, overrides of its tier, what was done."""
+    return account_view(desk, visit)
+
+
+def account_view(
+    desk: Desk, visit: Visit, returned: ReturnedOverride | None = None, status: HTTPStatus = HTTPStatus.OK
+) -> Response:
+    """The account's page, with a form that came back where one did."""
     account_id = visit.request.path_params["account_id"]
-    cases = visit.visible(desk.ledger.cases(CaseFilter(account_ids=[account_id])))
+    of_account = desk.ledger.cases(CaseFilter(account_ids=[account_id]))
+    cases = visit.visible(of_account)
     by_id = {case.case_id: case for case in cases}
     events = [event for event in desk.ledger.events(account_id=account_id) if event.case_id in by_id]
     lines = history_lines(desk, visit, [event for event in events if event.type != "packet_viewed"], by_id)
@@ -34,7 +59,13 @@ def account_page(desk: Desk, visit: Visit) -> Response:
         desk,
         visit,
         "account.html.j2",
+        status,
         account_id=account_id,
+        overrides=shown_overrides(desk, visit, of_account),
+        may_ask=visit.may("request_override", of_account[0].owner_email),
+        tiers=TIERS,
+        longest_days=desk.ledger.policy.acceptance_longest_days,
+        returned=returned,
         account_name=desk.published.name(account_id),
         cases=sorted(cases, key=lambda case: case.detected_at, reverse=True),
         lines=list(reversed(lines)),
