@@ -186,7 +186,7 @@ SHOWN_IN_HISTORY: dict[str, str] = {
     "finding": "found",
     "missed_category": "kind",
     "missed_signal": "signal",
-    "four_eyes": "second person",
+    "four_eyes": "four eyes",
     "release": "release",
     "tier": "tier",
     "email": "user",
