@@ -25,9 +25,10 @@ In: published packets, people's decisions. Out: an append-only ledger. Never: an
 from health_pipeline.review.cases import Case, Event, TextRef, approval_holds, queue_reason
 from health_pipeline.review.database import LedgerError, LedgerTooNewError
 from health_pipeline.review.decisions import Decision, Refusal
+from health_pipeline.review.failures import ConflictError, IdempotencyError, UnknownCaseError
 from health_pipeline.review.forms import FormError
 from health_pipeline.review.intake import IncomingPacket, Intake
-from health_pipeline.review.ledger import ConflictError, IdempotencyError, Ledger, UnknownCaseError
+from health_pipeline.review.ledger import Ledger
 from health_pipeline.review.overrides import Override, OverrideRefusedError
 from health_pipeline.review.overriding import OverrideRequest
 from health_pipeline.review.permissions import Person

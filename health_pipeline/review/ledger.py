@@ -18,7 +18,7 @@ from health_pipeline.policy.review import ReviewPolicy, load_review
 from health_pipeline.review import intake as packets
 from health_pipeline.review import overriding, people, projection, texts
 from health_pipeline.review.cases import Case, Event, TextRef
-from health_pipeline.review.database import LedgerError, open_engine, reading, upgrade, writing
+from health_pipeline.review.database import open_engine, reading, upgrade, writing
 from health_pipeline.review.decisions import (
     REFUSED,
     Decision,
@@ -30,6 +30,7 @@ from health_pipeline.review.decisions import (
 )
 from health_pipeline.review.drawn_accounts import DrawnAccount, read_drawn
 from health_pipeline.review.events import Draft, append, event_of_key, head, read_events
+from health_pipeline.review.failures import ConflictError, IdempotencyError, UnknownCaseError
 from health_pipeline.review.fold import fold
 from health_pipeline.review.forms import ReadForm, read_form
 from health_pipeline.review.overrides import TYPES as OVERRIDE_TYPES
@@ -42,27 +43,6 @@ from health_pipeline.review.stop_rules import Question, stopped_by
 from health_pipeline.review.taking_in import last_week_taken_in, take_in
 from health_pipeline.review.verification import verify_ledger
 from health_pipeline.settings import Settings
-
-
-class UnknownCaseError(LedgerError):
-    """There is no case of that id."""
-
-
-class IdempotencyError(LedgerError):
-    """A key was used before, for another request."""
-
-
-class ConflictError(LedgerError):
-    """Somebody else changed the case meanwhile; nothing was recorded. `case` is the case as it is now."""
-
-    def __init__(self, case: Case, since: Sequence[Event]) -> None:
-        by = ", ".join(dict.fromkeys(event.actor for event in since)) or "somebody"
-        super().__init__(
-            f"The case was changed meanwhile, by {by}: it is {case.state} now. Nothing was recorded and your text is "
-            "still in the form; look at the case as it is, and decide again."
-        )
-        self.case = case
-        self.since = tuple(since)
 
 
 @dataclass(frozen=True)

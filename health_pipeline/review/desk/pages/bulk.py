@@ -18,8 +18,8 @@ from health_pipeline.review.desk.pages.cases import read_filter_query
 from health_pipeline.review.desk.rendering import counted, page, request_key
 from health_pipeline.review.desk.stop_list import in_words
 from health_pipeline.review.desk.visits import BadRequestError, Desk, Visit
+from health_pipeline.review.failures import ConflictError, IdempotencyError, UnknownCaseError
 from health_pipeline.review.forms import FormError, ReadForm, read_form
-from health_pipeline.review.ledger import ConflictError, IdempotencyError, UnknownCaseError
 from health_pipeline.review.projection import find_cases
 from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import Question, stopped_by

@@ -36,8 +36,8 @@ from health_pipeline.review.desk.stop_list import in_words, rules_before_approva
 from health_pipeline.review.desk.visits import Desk, ForbiddenError, NotFoundError, Visit
 from health_pipeline.review.desk.what_happened import what_happened
 from health_pipeline.review.events import event_of_key
+from health_pipeline.review.failures import ConflictError, IdempotencyError
 from health_pipeline.review.forms import FormError
-from health_pipeline.review.ledger import ConflictError, IdempotencyError
 from health_pipeline.review.projection import CaseFilter
 
 
