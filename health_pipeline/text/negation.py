@@ -31,6 +31,7 @@ class NegationScope:
     after_cues: re.Pattern[str] | None
     not_cues: re.Pattern[str] | None
     breaks: re.Pattern[str] | None
+    bridges: re.Pattern[str] | None
     before: int
     after: int
     is_concord: bool
@@ -45,6 +46,7 @@ class NegationScope:
             any_of(negation.after_cues),
             any_of(negation.not_cues),
             any_of(negation.breaks),
+            any_of(negation.bridges),
             negation.before,
             negation.after,
             negation.is_concord,
@@ -65,7 +67,8 @@ class NegationScope:
     def _lead(self, folded: str, start: int) -> str:
         low = max(0, start - 160)
         lead = folded[low:start]
-        cut = max((match.end() for match in _CLAUSE_END.finditer(lead)), default=0)
+        bridged = {match.end() for match in self.bridges.finditer(lead)} if self.bridges is not None else set()
+        cut = max((end.end() for end in _CLAUSE_END.finditer(lead) if end.start() not in bridged), default=0)
         if self.breaks is not None:
             cut = max(cut, max((match.end() for match in self.breaks.finditer(lead)), default=0))
         lead = lead[cut:]
