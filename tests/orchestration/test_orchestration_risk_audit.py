@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
+from health_pipeline.orchestration.doctor import risk_audit
 from health_pipeline.orchestration.doctor.gathering import gather_stores
 from health_pipeline.orchestration.doctor.risk_audit import AUDITED, RiskAudit, audit_risks, gather_audit
 from health_pipeline.policy.risk_review import load_risk_review
@@ -95,12 +97,49 @@ def test_the_worst_come_first_and_the_lines_name_them():
     audit = RiskAudit("r1", "2026-11-09", True, audit_risks(rows, {"p1": CASE}))
     assert not audit.is_complete
     lines = list(audit.lines())
-    assert lines[0] == "2 high-risk accounts in the week of 2026-11-09 (release r1)."
+    assert lines[:3] == [
+        "2 high-risk accounts in the week of 2026-11-09 (release r1).",
+        "Severity: 1 critical, 1 high; confirmed by a person for 0 of 2.",
+        "The ledger has no case of 1 of 2 yet, so nobody can decide on them: start the desk (`health-pipeline desk`), "
+        "which takes the release in.",
+    ]
     assert "owner: 1 of 2" in lines
-    assert lines[-1] == (
-        "acc_2 (critical, suggested; detected; nobody): lacks owner, escalation decision, decision status, review date"
-    )
-    assert RiskAudit("r1", "2026-11-09", True, audit_risks([PACKET], {"p1": CASE})).is_complete
+    assert lines[-2:] == [
+        "Nobody owns: 1",
+        "  acc_2 (critical, suggested; detected; lacks owner, escalation decision, decision status, review date)",
+    ]
+    whole = RiskAudit("r1", "2026-11-09", True, audit_risks([PACKET], {"p1": CASE}))
+    assert whole.is_complete
+    assert list(whole.lines())[-1] == "Nothing is missing."
+
+
+def test_what_all_lack_is_said_once_and_figures_say_what_they_are_not():
+    rows = [{**PACKET, "packet_id": f"p{place}", "account_id": f"acc_{place}"} for place in range(3)]
+    rows[0]["owner_email"] = None
+    lines = list(RiskAudit("r1", "2026-11-09", True, audit_risks(rows, {})).lines())
+    assert "mitigation: 3 of 3 have options from the playbooks; a person chose one for 0" in lines
+    assert "outcome: 3 of 3 (none due: an outcome is asked for once a risk is closed)" in lines
+    assert "Each of them lacks escalation decision, decision status, review date." in lines
+    start = lines.index("Nobody owns: 1")
+    assert lines[start : start + 2] == ["Nobody owns: 1", "  acc_0 (high, suggested; detected; lacks also owner)"]
+    assert lines[-3:] == [
+        "ana@example.com: 2",
+        "  acc_1 (high, suggested; detected)",
+        "  acc_2 (high, suggested; detected)",
+    ]
+
+
+def test_a_quiet_risk_is_audited_by_its_last_packet_and_one_of_a_former_customer_is_not():
+    rows = [("acc_1", "p1", "10-05"), ("acc_1", "p1", "10-12"), ("acc_1", "p2", "11-09"), ("acc_gone", "p3", "10-12")]
+    with duckdb.connect() as connection:
+        connection.execute("create table account_features_weekly (account_id varchar, week date)")
+        connection.execute(
+            "insert into account_features_weekly values ('acc_1', '2026-11-09'), ('acc_gone', '2026-10-12')"
+        )
+        connection.execute("create table risk_packets (account_id varchar, packet_id varchar, week date)")
+        connection.executemany("insert into risk_packets values (?, ?, '2026-' || ?)", rows)
+        found = [(row["packet_id"], str(row["week"])) for row in risk_audit._packets(connection, date(2026, 11, 9))]
+    assert found == [("p1", "2026-10-12"), ("p2", "2026-11-09")]
 
 
 def test_nothing_published_is_said(tmp_path: Path):
