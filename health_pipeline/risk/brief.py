@@ -1,15 +1,15 @@
 """Writes a packet's brief: one page in plain words, every fact cited once, what is missing first. Deterministic.
 
 Facts of one kind that have something in common share a sentence; the evidence behind one is on the packet's page.
-Texts of records stand as placeholders, `“⟦F1.name⟧”`: what is stored holds no word of a customer, and a text that is
-deleted disappears from every brief. `render` fills them in.
+A date without a year is of the year of the week. Texts of records stand as placeholders, `“⟦F1.name⟧”`: what is stored
+holds no word of a customer, and a text that is deleted disappears from every brief. `render` fills them in.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from health_pipeline.policy.wording import counted
 from health_pipeline.risk.citations import Citation
@@ -26,6 +26,7 @@ from health_pipeline.risk.phrasing import (
     quoted,
     sentence,
     shown,
+    without_year,
     words,
 )
 
@@ -88,7 +89,8 @@ def write_brief(citations: Sequence[Citation]) -> tuple[Statement, ...]:
         if not told and heading == "What speaks against it":
             told = [Statement(heading, NOTHING_AGAINST, ())]
         statements += told
-    return tuple(statements)
+    year = next((one.values["week"].year for one in citations if one.kind == "header"), 0)
+    return tuple(replace(one, text=without_year(one.text, year)) if one.section else one for one in statements)
 
 
 def _told(kind: str, citations: Sequence[Citation], heading: str) -> Iterator[Statement]:
@@ -145,10 +147,10 @@ def _goal(one: Citation) -> str:
         due = f", due on {day(v['due_date'])}{', overdue' if v['is_overdue'] else ''}"
     figures = [
         f"{said} {number(v[key])}"
-        for said, key in (("now", "current"), ("agreed", "target"), ("at the start", "baseline"))
+        for said, key in (("now", "current"), ("agreed", "target"), ("start", "baseline"))
         if v[key] is not None
     ]
-    unit = f" in “⟦{label}.unit⟧”" if "unit" in one.texts and figures else ""
+    unit = f" “⟦{label}.unit⟧”" if "unit" in one.texts and figures else ""
     validated = f"validated on {day(v['validated_on'])}" if v["validated_on"] else "never validated"
     return "; ".join(part for part in (f"{name}{status}{due}", f"{', '.join(figures)}{unit}", validated) if part) + "."
 
@@ -192,8 +194,8 @@ def _register(one: Citation) -> str:
     rated = ""
     if v["likelihood"] is not None and v["impact"] is not None:
         rated = f", likelihood {v['likelihood']} and impact {v['impact']} of 5"
-    closed = f", closed on {day(v['closed_on'])}" if v["closed_on"] else ""
-    return f"{title}{category} is {status} in the register, identified on {day(v['identified_on'])}{closed}{rated}."
+    closed = f" on {day(v['closed_on'])}" if v["closed_on"] else ""
+    return f"{title}{category}: {status}{closed}, in the register since {day(v['identified_on'])}{rated}."
 
 
 def _episode(one: Citation) -> str:
@@ -223,14 +225,15 @@ def _rating(one: Citation) -> str:
         [f"{rating}" if rating else "not assessed" for rating in v[name]] for name in ("inherent", "current")
     )
     reasons = [
-        f"{words(category)} ({counted(signals, 'signal')}, the strongest {strongest}, "
-        f"{counted(kinds, 'kind')} of source)"
-        for category, signals, strongest, kinds in v["reasons"][:2]
+        f"{words(category)} ({counted(signals, 'signal')}, strongest {strongest}, {counted(kinds, 'kind')} of source)"
+        if place == 0
+        else f"{words(category)} ({signals}, {strongest}, {kinds})"
+        for place, (category, signals, strongest, kinds) in enumerate(v["reasons"][:2])
     ]
     category = f" Category: {' before '.join(reasons)}." if reasons else ""
     return (
         f"Likelihood {before[0]} and impact {before[1]} of 5 before any control, {now[0]} and {now[1]} as it stands; "
-        f"residual: a person's to set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
+        f"residual not set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
     )
 
 

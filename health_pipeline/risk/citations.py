@@ -17,9 +17,10 @@ from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.phrasing import shown
 
 # A page stays a page: the desk shows the rest.
-SHOWN_REGISTER = 3
-SHOWN_PEOPLE = 5
-SHOWN_GOALS = 4
+SHOWN_REGISTER = 2
+SHOWN_PEOPLE = 4
+SHOWN_GOALS = 3
+SHOWN_CAUSES_OF_EVENT = 2
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,16 @@ def _event(packet: Packet, labels: Mapping[str, str]) -> Iterator[Citation]:
         yield Citation("V1", "quiet", {"last_fired_week": packet.last_fired_week, "is_quiet": packet.is_quiet})
         return
     event = packet.event
+    because_of = event.because_of[:SHOWN_CAUSES_OF_EVENT]
     rests_on = dict.fromkeys(
         labels[key]
         for signal in packet.signals
-        if any((reading.feature, reading.value) in event.because_of for reading in signal.readings)
+        if any((reading.feature, reading.value) in because_of for reading in signal.readings)
         for key in signal.evidence_ids[:1]
         if key in labels
     )
     values = {
-        "because_of": [list(pair) for pair in event.because_of],
+        "because_of": [list(pair) for pair in because_of],
         "affecting": event.affecting,
         "possibility": event.possibility,
         "resulting_in": event.resulting_in,
@@ -157,7 +159,8 @@ def _mart(table: str, packet: Packet) -> RecordKey:
 def _facts(packet: Packet) -> Iterator[Citation]:
     yield from _goals(packet.facts)
     since = packet.facts.week_before
-    for change in packet.changes:
+    # how a change has changed says nothing beside the change itself
+    for change in (one for one in packet.changes if "_change_share" not in one.what):
         values = {"what": change.what, "before": _seen(change.before), "now": _seen(change.now), "since": since}
         yield Citation("", "change", values, _mart("account_features_weekly", packet))
     yield from _people(packet.facts)

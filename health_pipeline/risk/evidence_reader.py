@@ -20,6 +20,7 @@ _QUOTED = re.compile(
     rf"{_FIGURE}\."
 )
 _ABSENT = re.compile(rf"Inferred from absence: {_FIGURE}; last on record: (?P<records>.+)\.")
+_ALSO = re.compile(r"Also: (?P<members>.+)\.")
 _SEEN = re.compile(rf"{_FIGURE}, by (?P<records>(?:(?!, by )[^()])+)\.")
 _BETWEEN = re.compile(r" and (?:by|in) |, ")
 _RECORDS = re.compile(r"(?:(?P<count>[\d,]+) )?(?P<noun>[a-z][a-z ]*?) of (?P<days>.+)")
@@ -48,6 +49,9 @@ def evidence_problems(text: str, labels: Sequence[str], facts: Mapping[str, Fact
     if any(piece["kind"] != "evidence" for piece in pieces):
         yield "mixes evidence with other facts"
         return
+    if also := _ALSO.fullmatch(text):
+        yield from also_problems(also["members"], labels, pieces)
+        return
     values, has_quote = pieces[0]["values"], bool(pieces[0]["texts"])
     if any(bool(piece["texts"]) != has_quote for piece in pieces):
         yield "mixes quotes with other evidence"
@@ -65,10 +69,31 @@ def evidence_problems(text: str, labels: Sequence[str], facts: Mapping[str, Fact
     yield from figure_problems(said, labels[0], [piece["values"] for piece in pieces])
 
 
+def also_problems(said: str, labels: Sequence[str], pieces: Sequence[Facts]) -> Iterator[str]:
+    """Figures told without their records: as many as there are among the pieces, each what its own pieces say."""
+    groups: dict[tuple[str, ...], list[tuple[str, Facts]]] = {}
+    for label, piece in zip(labels, pieces, strict=True):
+        groups.setdefault(_figure(piece), []).append((label, piece))
+        if piece["texts"] or piece["values"]["kind"] == "inferred_from_absence":
+            yield f"tells a quote or an absence in passing ({label})"
+    parts = said.split("; ")
+    if len({piece["values"]["direction"] for piece in pieces}) > 1:
+        yield "mixes what speaks for it with what speaks against it"
+    if len(parts) != len(groups):
+        yield "tells other figures than it cites"
+        return
+    for part, group in zip(parts, groups.values(), strict=True):
+        yield from claim_problems(part, group[0][0], [piece["values"] for _, piece in group])
+
+
+def _figure(piece: Facts) -> tuple[str, ...]:
+    names = ("subject", "direction", "metric", "threshold", "baseline", "kind")
+    return (*(str(piece["values"][name]) for name in names), str(bool(piece["texts"])))
+
+
 def same_figure_problems(pieces: Sequence[Facts]) -> Iterator[str]:
     """One sentence tells one figure of one signal, in one direction."""
-    names = ("subject", "direction", "metric", "threshold", "baseline", "kind")
-    if len({tuple(str(piece["values"][name]) for name in names) for piece in pieces}) > 1:
+    if len({_figure(piece) for piece in pieces}) > 1:
         yield "tells several figures as one"
 
 
@@ -118,16 +143,9 @@ def _are_days(said: str, days: Sequence[str]) -> bool:
 
 
 def figure_problems(said: Mapping[str, str | None], label: str, pieces: Sequence[Facts]) -> Iterator[str]:
-    """The figure, its line and what it is compared with; of several values the least and the greatest."""
+    """The figure, its line and what it is compared with."""
     metric = pieces[0]["metric"]
-    values = sorted({float(piece["value"]) for piece in pieces if piece["value"] is not None})
-    claims = list(dict.fromkeys(describe(metric, value) for value in values)) or [readable(metric)]
-    expected = f"{claims[0]} to {claims[-1]}" if len(claims) > 2 else " and ".join(claims)
-    told = said["said"] or ""
-    if told[:1].lower() + told[1:] != expected[:1].lower() + expected[1:]:
-        yield f"does not say what {label} says"
-    if any(not is_said_of(describe(metric, value), metric, value) for value in values):
-        yield f"number or direction does not follow from {label}"
+    yield from claim_problems(said["said"] or "", label, pieces)
     # a yes or no has no line to show
     known = features().get(metric)
     is_shown = known is None or known.type != "boolean"
@@ -138,3 +156,15 @@ def figure_problems(said: Mapping[str, str | None], label: str, pieces: Sequence
             wanted = Amount(metric, pieces[0][key]) if key == "threshold" else Number(pieces[0][key])
         if not agrees(said[name], wanted):
             yield f"{key} does not follow from {label}"
+
+
+def claim_problems(told: str, label: str, pieces: Sequence[Facts]) -> Iterator[str]:
+    """What a figure is said to be; of several values the least and the greatest."""
+    metric = pieces[0]["metric"]
+    values = sorted({float(piece["value"]) for piece in pieces if piece["value"] is not None})
+    claims = list(dict.fromkeys(describe(metric, value) for value in values)) or [readable(metric)]
+    expected = f"{claims[0]} to {claims[-1]}" if len(claims) > 2 else " and ".join(claims)
+    if told[:1].lower() + told[1:] != expected[:1].lower() + expected[1:]:
+        yield f"does not say what {label} says"
+    if any(not is_said_of(describe(metric, value), metric, value) for value in values):
+        yield f"number or direction does not follow from {label}"

@@ -20,8 +20,9 @@ from health_pipeline.risk.phrasing import (
     words,
 )
 
-# Quotes told in one sentence; the desk shows all of them.
+# Quotes told in one sentence, and figures told with their line and records; the desk shows all of them.
 SHOWN_QUOTES = 2
+SHOWN_WITH_RECORDS = 3
 
 
 def evidence_sentences(pieces: Sequence[Citation]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -34,8 +35,23 @@ def evidence_sentences(pieces: Sequence[Citation]) -> Iterator[tuple[str, tuple[
     groups: dict[tuple[Any, ...], list[Citation]] = {}
     for one in pieces:
         groups.setdefault(_same_figure(one), []).append(one)
+    whole: list[list[Citation]] = []
+    rest: list[list[Citation]] = []
     for group in groups.values():
+        # a quote and what is inferred from absence are not shortened
+        is_short = len(whole) >= SHOWN_WITH_RECORDS and not group[0].texts and not _is_absent(group[0])
+        (rest if is_short else whole).append(group)
+    for group in whole:
         yield _told(group), tuple(one.label for one in group)
+    if rest:
+        yield (
+            f"Also: {'; '.join(_claims(group) for group in rest)}.",
+            tuple(one.label for group in rest for one in group),
+        )
+
+
+def _is_absent(one: Citation) -> bool:
+    return bool(one.values["kind"] == "inferred_from_absence")
 
 
 def _same_figure(one: Citation) -> tuple[Any, ...]:
@@ -50,7 +66,7 @@ def _told(group: Sequence[Citation]) -> str:
         quotes = [f"“⟦{one.label}.quote⟧”" for one in group[:SHOWN_QUOTES]]
         more = [f"{len(group) - SHOWN_QUOTES} more"] if len(group) > SHOWN_QUOTES else []
         return f"{listed([*quotes, *more])} in {' and in '.join(_records(group))}: {said}."
-    if first["kind"] == "inferred_from_absence":
+    if _is_absent(group[0]):
         return f"Inferred from absence: {said}; last on record: {', '.join(_records(group))}."
     return f"{sentence(said)}, by {' and by '.join(_records(group))}."
 

@@ -244,7 +244,7 @@ LIST_READERS: dict[str, ListReader] = {
         },
         re.compile(
             r"(?P<title>.+?), (?P<hours>[\d.,]*\d) h(?:, not met: (?P<not_met>.+?))?"
-            r"(?:, to be checked: (?P<to_check>.+))?"
+            r"(?:, check: (?P<to_check>.+))?"
         ),
         _option,
     ),

@@ -108,7 +108,7 @@ def _option(one: Citation) -> str:
     # what is met already needs no reader
     asked = [
         (said, [clause(says) for says, met in v["preconditions"] if met == state])
-        for state, said in (("not_met", "not met"), ("to_be_checked", "to be checked"))
+        for state, said in (("not_met", "not met"), ("to_be_checked", "check"))
     ]
     parts = [f", {said}: {', '.join(says)}" for said, says in asked if says]
     return f"{v['title']}, {number(v['hours'])} h{''.join(parts)}"

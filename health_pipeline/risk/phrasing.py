@@ -127,10 +127,14 @@ def days_listed(days: Sequence[date]) -> str:
     first, last = days[0], days[-1]
     if first == last:
         return day(last)
-    start = day(first)
-    if first.year == last.year:
-        start = str(first.day) if first.month == last.month else f"{first.day} {MONTHS[first.month - 1]}"
+    start = str(first.day) if (first.year, first.month) == (last.year, last.month) else day(first)
     return f"{start} {'and' if len(days) == 2 else 'to'} {day(last)}"
+
+
+def without_year(text: str, year: int) -> str:
+    """Leave that year out of every date in words that is not within quotation marks."""
+    dated = rf"“[^“”]*”|(\b\d{{1,2}} (?:{'|'.join(MONTHS)})) {year}\b"
+    return re.sub(dated, lambda found: found[1] or found[0], text)
 
 
 def cited(text: str, labels: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ _MONTHS = (
 )  # fmt: skip
 _DAY = r"\d{1,2} [A-Z][a-z]+ \d{4}"
 _DAY_PARTS = re.compile(r"(\d{1,2}) ([A-Z][a-z]+) (\d{4})")
+_WITHOUT_YEAR = re.compile(rf"“[^“”]*”|\b\d{{1,2}} (?:{'|'.join(name.title() for name in _MONTHS)})\b(?! \d{{4}})")
 _NUMBERS = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _AMOUNT = re.compile(r"(?P<number>[-+]?[\d,]+(?:\.\d+)?)(?: (?P<unit>%|days?|hours?|minutes?))?")
 _WINDOW = re.compile(r"_(\d+)[dw]$")
@@ -116,6 +117,11 @@ def days_in(text: str, between: str) -> list[str | None]:
             month, year = words[1:]
         days.insert(0, read_day(" ".join(words)))
     return days
+
+
+def with_year(text: str, year: str) -> str:
+    """Give every date outside quotation marks that has no year the given one."""
+    return _WITHOUT_YEAR.sub(lambda found: found[0] if found[0].startswith("“") else f"{found[0]} {year}", text)
 
 
 def _decimal(text: str) -> Decimal | None:

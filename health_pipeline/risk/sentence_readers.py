@@ -123,8 +123,15 @@ def _count(name: str, noun: str) -> str:
 
 def _reason(place: int) -> str:
     return (
-        rf"(?P<category_{place}>[a-z ]+) \({_count(f'signals_{place}', 'signal')}, the strongest "
+        rf"(?P<category_{place}>[a-z ]+) \({_count(f'signals_{place}', 'signal')}, strongest "
         rf"(?P<strongest_{place}>[a-z]+), (?P<kinds_{place}>\d+) kinds? of source\)"
+    )
+
+
+def _second_reason(place: int) -> str:
+    return (
+        rf"(?P<category_{place}>[a-z ]+) \((?P<signals_{place}>[\d,]+), (?P<strongest_{place}>[a-z]+), "
+        rf"(?P<kinds_{place}>\d+)\)"
     )
 
 
@@ -161,7 +168,7 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
         re.compile(
             rf"(?:{QUOTE('name')}|A goal without a name)(?: \((?P<status>[a-z ]+)\))?, (?:without a date|due on "
             rf"{DAY('overdue')}, overdue|due on {DAY('due')})(?:; (?:now (?P<now>[-\d.,]*\d))?(?:, )?(?:agreed "
-            rf"(?P<agreed>[-\d.,]*\d))?(?:, )?(?:at the start (?P<start>[-\d.,]*\d))?(?: in {QUOTE('unit')})?)?; "
+            rf"(?P<agreed>[-\d.,]*\d))?(?:, )?(?:start (?P<start>[-\d.,]*\d))?(?: {QUOTE('unit')})?)?; "
             rf"(?:validated on {DAY('validated')}|never validated)\."
         ),
         _goal,
@@ -195,9 +202,8 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
     ),
     "register": (
         re.compile(
-            rf"(?:{QUOTE('title')}|An entry without a title)(?: \((?P<category>[^()]+)\))? is (?P<status>[a-z "
-            rf"]+) in the "
-            rf"register, identified on {DAY('identified')}(?:, closed on {DAY('closed')})?(?:, likelihood "
+            rf"(?:{QUOTE('title')}|An entry without a title)(?: \((?P<category>[^()]+)\))?: (?P<status>[a-z ]+?)"
+            rf"(?: on {DAY('closed')})?, in the register since {DAY('identified')}(?:, likelihood "
             r"(?P<likelihood>\d+) and impact (?P<impact>\d+) of 5)?\."
         ),
         _register,
@@ -214,8 +220,8 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
         re.compile(
             r"Likelihood (?P<inherent_likelihood>\d|not assessed) and impact (?P<inherent_impact>\d|not assessed) of 5 "
             r"before any control, (?P<current_likelihood>\d|not assessed) and (?P<current_impact>\d|not assessed) as "
-            r"it stands; residual: a person's to set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\."
-            rf"(?: Category: {_reason(1)}(?: before {_reason(2)})?\.)?"
+            r"it stands; residual not set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\."
+            rf"(?: Category: {_reason(1)}(?: before {_second_reason(2)})?\.)?"
         ),
         _rating,
     ),

@@ -14,7 +14,7 @@ from typing import Any
 
 from health_pipeline.risk.evidence_reader import Texts, evidence_problems
 from health_pipeline.risk.list_readers import is_list, list_problems
-from health_pipeline.risk.reading_back import Text, agrees
+from health_pipeline.risk.reading_back import Text, agrees, with_year
 from health_pipeline.risk.sentence_readers import READERS
 
 Facts = Mapping[str, Any]
@@ -93,6 +93,7 @@ def verify(lines: Sequence[tuple[str, str]], facts: Mapping[str, Facts], texts: 
     problems: list[Problem] = []
     told: Counter[str] = Counter()
     order: list[str] = []
+    year = next((str(fact["values"]["week"])[:4] for fact in facts.values() if fact["kind"] == "header"), "")
     for place, (heading, line) in enumerate(lines, 1):
         found = _CITES.search(line)
         labels = _labels(found.group(0)) if found else ()
@@ -102,7 +103,8 @@ def verify(lines: Sequence[tuple[str, str]], facts: Mapping[str, Facts], texts: 
         order.append(heading)
         kind = _kind(labels, facts)
         problems += [
-            Problem(place, labels, what, kind) for what in _line_problems(heading, text, labels, subjects, facts, texts)
+            Problem(place, labels, what, kind)
+            for what in _line_problems(heading, text, labels, subjects, facts, texts, year)
         ]
     problems += untold(told, facts)
     for pair in _nothing_to_tell(facts):
@@ -165,6 +167,7 @@ def _line_problems(
     subjects: tuple[str, ...],
     facts: Mapping[str, Facts],
     texts: Texts,
+    year: str,
 ) -> Iterator[str]:
     if not labels:
         if (heading, text) not in _nothing_to_tell(facts):
@@ -173,7 +176,7 @@ def _line_problems(
     if unknown := [label for label in labels if label not in facts]:
         yield f"cites {', '.join(unknown)}, which the packet does not have"
         return
-    first = facts[labels[0]]
+    text, first = with_year(text, year), facts[labels[0]]
     kind = first["values"]["direction"] if first["kind"] == "evidence" else first["kind"]
     if _HEADINGS[kind] != heading:
         yield f"stands under another heading than {_HEADINGS[kind]!r}"

@@ -11,7 +11,7 @@ _ONE_CITATION = re.compile(r"\[([A-Z])(\d+)(?: to [A-Z](\d+))?\]")
 # what joins the parts of a sentence, not within quotation marks
 _JOINS = re.compile(r"(; |, | and (?:by |in )?)(?=(?:[^“”]*“[^“”]*”)*[^“”]*$)")
 _MONTHS = r"January|February|March|April|May|June|July|August|September|October|November|December"
-_DATE = re.compile(rf"(\d{{1,2}}) ({_MONTHS}) (\d{{4}})")
+_DATE = re.compile(rf"(\d{{1,2}}) ({_MONTHS})(?: (\d{{4}}))?")
 _SHORT_DAYS = re.compile(rf"(\d{{1,2}}) (and|to) (\d{{1,2}}) (?={_MONTHS})")
 _NUMBER = re.compile(r"(?<![\w.,])-?\d[\d,]*(?:\.\d+)?")
 _QUOTE = re.compile(r"“([^“”]+)”")
@@ -48,10 +48,12 @@ def _texts(text: str) -> Iterator[tuple[str, str]]:
     for found in _DATE.finditer(text):
         day, month, year = found.groups()
         other_month = "March" if month != "March" else "July"
+        of_year = f" {year}" if year else ""
         for changed in (
-            f"{int(day) % 28 + 1} {month} {year}",
-            f"{day} {other_month} {year}",
-            f"{day} {month} {int(year) + 1}",
+            f"{int(day) % 28 + 1} {month}{of_year}",
+            f"{day} {other_month}{of_year}",
+            f"{day} {month} {int(year or 2026) + 1}",
+            *([f"{day} {month}"] if year and year != "2026" else []),
         ):
             yield f"date at {found.start()} to {changed}", text[: found.start()] + changed + text[found.end() :]
     numbers = [
