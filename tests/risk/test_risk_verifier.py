@@ -302,16 +302,15 @@ def test_untouched_briefs_pass(name: str) -> None:
         (
             SAVED,
             (
-                "Closed on 12 November 2026. The outcome a person recorded: saved; observed, and nothing says that the "
+                "Closed on 12 November. The outcome a person recorded: saved; observed, and nothing says that the "
                 "review caused it. The risk that remains is low. [D1]",
-                "Acting on it was approved on 3 November 2026; 2 actions and 1 answer of the customer were recorded. "
-                "[D2]",
+                "Acting on it was approved on 3 November; 2 actions and 1 answer of the customer were recorded. [D2]",
             ),
         ),
         (
             DISMISSED,
             (
-                "Dismissed on 12 November 2026, as benign explanation. The outcome a person recorded: false positive; "
+                "Dismissed on 12 November, as benign explanation. The outcome a person recorded: false positive; "
                 "observed, and nothing says that the review caused it. [D1]",
                 "Nothing was approved; 0 actions and 0 answers of the customer were recorded. [D2]",
             ),
