@@ -132,6 +132,16 @@ def test_a_csms_morning_by_keyboard(browser: Browser, served_house: House) -> No
     window.close()
 
 
+@pytest.mark.long
+def test_the_brief_prints_on_one_page_of_a4(browser: Browser, served_house: House) -> None:
+    window, page = signed_in(browser, served_house, CSM)
+    page.goto(f"{served_house.desk.settings.origin}/cases/pkt_1/brief")
+    assert page.locator("h2").count() >= 10
+    printed = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+    window.close()
+
+
 def test_keys_can_be_switched_off_and_never_act_in_a_field(browser: Browser, served_house: House) -> None:
     window, page = signed_in(browser, served_house, CSM)
     page.locator("#f-account").focus()
