@@ -94,3 +94,5 @@ def test_tokens_are_made_shown_once_and_revoked(home: Settings) -> None:
 def test_intake_needs_a_release(home: Settings) -> None:
     says("intake", code=1)
     says("accept-loss", "r000001", "--by", "ada@example.com", "--reason", "lost", code=1)
+    # nothing was landed that is gone
+    says("accept-loss", "--by", "ada@example.com", "--reason", "lost", code=1)
