@@ -91,6 +91,9 @@ def canonical_hash(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    # asked first: most values are one of these
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, dict):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

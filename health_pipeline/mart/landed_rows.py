@@ -35,7 +35,7 @@ def read_landed_rows(settings: Settings, wanted: Iterable[RecordKey]) -> dict[Re
         return {}
     paths = {
         (load.load_id, table.table): str(settings.landing / table.path)
-        for load in Landing(settings.landing, settings.quarantine).loads()
+        for load in Landing(settings.landing, settings.quarantine).loads({load_id for load_id, _ in by_file})
         for table in load.tables
     }
     found: dict[RecordKey, dict[str, Any]] = {}

@@ -46,7 +46,7 @@ def read_quoted_texts(
         return {}
     paths = {
         (load.load_id, table.table): settings.landing / table.path
-        for load in Landing(settings.landing, settings.quarantine).loads()
+        for load in Landing(settings.landing, settings.quarantine).loads({load_id for load_id, _ in by_file})
         for table in load.tables
     }
     found = {}

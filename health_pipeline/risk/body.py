@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from health_pipeline.contract.content import canonical_hash, canonical_json
@@ -16,6 +18,8 @@ from health_pipeline.risk.packet import Packet
 FORMAT = 1
 # Told by the packet's citations, or looked up by account and week: not written twice.
 _ELSEWHERE = ("facts",)
+# Asked first: most values of a packet are one of these.
+_NO_PARTS = (str, int, float, date, Decimal)
 
 
 def text_key(text: RecordText) -> str:
@@ -23,28 +27,40 @@ def text_key(text: RecordText) -> str:
     return canonical_hash([*(getattr(text.record, part.name) for part in fields(RecordKey)), text.column])[:32]
 
 
-def body_of(packet: Packet) -> dict[str, Any]:
-    """The body of a packet, as plain JSON values; the same packet gives the same body.
+@dataclass(frozen=True)
+class PacketBody:
+    """A body as it is stored.
 
-    Returns
-    -------
-    dict
-        `format`, `packet` (every field), `citations` (facts by label), `brief` (heading, text with placeholders, cited
-        labels).
+    Attributes
+    ----------
+    text : canonical JSON of `format`, `packet` (every field), `citations` (facts by label) and `brief` (heading, text
+        with placeholders, cited labels); the same packet gives the same text
+    texts : every text that the packet's facts show, by key, in the order of the keys
     """
+
+    text: str
+    texts: Mapping[str, RecordText]
+
+    def as_read(self) -> dict[str, Any]:
+        """What a reader gets of it: lists for tuples, text for dates and decimals."""
+        plain: dict[str, Any] = json.loads(self.text)
+        return plain
+
+
+def body_of(packet: Packet) -> PacketBody:
+    """The body of a packet."""
     citations = citations_of(packet)
     own = {part.name: getattr(packet, part.name) for part in fields(packet) if part.name not in _ELSEWHERE}
     brief = [{"section": one.section, "text": one.text, "cites": one.cites} for one in write_brief(citations)]
-    body = {"format": FORMAT, "packet": _plain(own), "citations": plain_citations(citations), "brief": brief}
-    # as it is read back: lists for tuples, text for dates and decimals
-    plain: dict[str, Any] = json.loads(canonical_json(body))
-    return plain
+    told = {one.label: _citation(one) for one in citations}
+    body = {"format": FORMAT, "packet": _plain(own), "citations": told, "brief": brief}
+    texts = {text_key(slot.text): slot.text for one in citations for slot in one.texts.values() if slot.text.text}
+    return PacketBody(canonical_json(body), {key: texts[key] for key in sorted(texts)})
 
 
 def plain_citations(citations: Sequence[Citation]) -> dict[str, dict[str, Any]]:
     """Facts by label as plain JSON values; of a text its key, place and span."""
-    found = {one.label: _citation(one) for one in citations}
-    plain: dict[str, dict[str, Any]] = json.loads(canonical_json(found))
+    plain: dict[str, dict[str, Any]] = json.loads(canonical_json({one.label: _citation(one) for one in citations}))
     return plain
 
 
@@ -70,6 +86,8 @@ def _citation(one: Citation) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Dataclasses as mappings; a `RecordText` among them would be a customer's words in a body."""
+    if value is None or isinstance(value, _NO_PARTS):
+        return value
     if isinstance(value, RecordText):
         raise TypeError("a text of a record belongs into the place of texts, not into a packet's body.")
     if is_dataclass(value) and not isinstance(value, type):
@@ -79,11 +97,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value
-
-
-def texts_of(packet: Packet) -> tuple[RecordText, ...]:
-    """Every text that the packet's facts show, each once, in the order of their keys."""
-    texts = {
-        text_key(slot.text): slot.text for one in citations_of(packet) for slot in one.texts.values() if slot.text.text
-    }
-    return tuple(texts[key] for key in sorted(texts))

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from typing import Any
 
 from health_pipeline.contract.content import canonical_json
 from health_pipeline.mart.account_facts import RecordText
-from health_pipeline.risk.body import body_of, text_key, texts_of
+from health_pipeline.risk.body import body_of
 from health_pipeline.risk.brief import render
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.phrasing import cited, shown
@@ -81,12 +81,11 @@ def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[s
     stored = {}
     with _texts(settings.restricted) as connection:
         for packet in packets:
-            texts = texts_of(packet)
-            _put(connection, texts)
             body = body_of(packet)
-            content = canonical_json(body).encode()
+            _put(connection, body.texts)
+            content = body.text.encode()
             address = hashlib.sha256(content).hexdigest()
-            problems = verify_body(body, lambda keys: _words(connection, keys))
+            problems = verify_body(body.as_read(), lambda keys: _words(connection, keys))
             if problems:
                 _write_once(
                     _refused_path(settings.restricted, address),
@@ -94,7 +93,7 @@ def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[s
                 )
             else:
                 _write_once(_body_path(settings.restricted, address), content)
-                rows = [(address, text_key(text)) for text in texts]
+                rows = [(address, key) for key in body.texts]
                 connection.executemany("insert or ignore into body_text values (?, ?)", rows)
             stored[(packet.packet_id, packet.week.isoformat())] = StoredPacket(address, problems)
     return stored
@@ -293,11 +292,11 @@ def _texts(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _put(connection: sqlite3.Connection, texts: Sequence[RecordText]) -> None:
+def _put(connection: sqlite3.Connection, texts: Mapping[str, RecordText]) -> None:
     """Keep texts, but of records whose texts a person had deleted."""
     rows = [
         (
-            text_key(text),
+            key,
             text.record.source_system,
             text.record.source_instance,
             text.record.source_table,
@@ -306,7 +305,7 @@ def _put(connection: sqlite3.Connection, texts: Sequence[RecordText]) -> None:
             int(text.is_sensitive),
             text.text,
         )
-        for text in texts
+        for key, text in texts.items()
     ]
     same = " and ".join(f"erased.{name} = ?{place}" for place, name in enumerate(_RECORD, 2))
     connection.executemany(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,9 +84,9 @@ class Landing:
         self._con: duckdb.DuckDBPyConnection | None = None
         self._is_clean = False
 
-    def loads(self) -> list[LoadRecord]:
-        """Every committed load in order of `load_sequence`."""
-        return self._records.records()
+    def loads(self, load_ids: Collection[str] | None = None) -> list[LoadRecord]:
+        """Committed loads in order of `load_sequence`: every one, or those of the ids."""
+        return self._records.records(load_ids)
 
     def quarantined(self) -> list[QuarantinedLoad]:
         """Loads that are held, refused or rejected, and rows set aside; accepted ones are in `loads()`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,10 +136,13 @@ class RecordFolder:
         self.folder = folder
         self._read: dict[str, LoadRecord] = {}
 
-    def records(self) -> list[LoadRecord]:
-        """Every committed load, in order of sequence."""
+    def records(self, load_ids: Collection[str] | None = None) -> list[LoadRecord]:
+        """Committed loads, in order of sequence: every one, or those of the ids."""
         listed = [entry.name for entry in os.scandir(self.folder)] if self.folder.is_dir() else []
         names = [name for name in listed if name.endswith(".parquet") and not name.startswith(".")]
+        if load_ids is not None:
+            # hundreds of files, of which a caller may want a few: a name tells whose it is
+            names = [name for name in names if name.removesuffix(".parquet").partition("-")[2] in load_ids]
         for name in names:
             if name not in self._read:
                 # a plain open: a dataset scan of the folder would guess partitions from its path

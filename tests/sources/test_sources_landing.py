@@ -146,7 +146,11 @@ def test_the_same_content_as_another_mode_or_of_another_system_is_a_load(landing
 
     assert landing.load(billing(invoices(2), "historical"), company, MONDAY).status == "committed"
     assert landing.load(other, company, MONDAY).status == "committed"
-    assert [record.load_sequence for record in landing.loads()] == [1, 2, 3]
+    loads = landing.loads()
+    assert [record.load_sequence for record in loads] == [1, 2, 3]
+    reader = Landing(landing.folder, landing.quarantine.folder)
+    assert reader.loads({loads[1].load_id, "none"}) == [loads[1]]
+    assert reader.loads() == loads
 
 
 def test_an_empty_delivery_is_news_each_time_but_not_twice(landing, company, invoices, billing):
