@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from health_pipeline.contract.content import canonical_json
 from health_pipeline.mart.account_facts import (
     AccountFacts,
     Contract,
@@ -20,7 +21,7 @@ from health_pipeline.mart.account_facts import (
 )
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.risk_review import load_risk_review
-from health_pipeline.risk.body import plain_citations
+from health_pipeline.risk.body import PacketBody, plain_citations
 from health_pipeline.risk.brief import render, write_brief
 from health_pipeline.risk.citations import citations_of
 from health_pipeline.risk.model import BenignCheck, Evidence, FiredSignal, Reading, Risk
@@ -318,3 +319,15 @@ def example_brief(packet: Packet) -> ExampleBrief:
 
     lines = tuple((one.section, render(one.line, text_of)) for one in write_brief(citations))
     return ExampleBrief(lines, plain_citations(citations), text_of)
+
+
+def with_other_brief(right: Callable[[Packet], PacketBody], change: Callable[[dict[str, Any]], None]) -> Any:
+    """`body_of` with something changed in what it gives."""
+
+    def wrong(packet: Packet) -> PacketBody:
+        body = right(packet)
+        changed = body.as_read()
+        change(changed)
+        return replace(body, text=canonical_json(changed))
+
+    return wrong

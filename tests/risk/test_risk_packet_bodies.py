@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from packet_examples import WEEK, by_place, facts, policy, sponsor_risk
+from packet_examples import WEEK, by_place, facts, policy, sponsor_risk, with_other_brief
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.content import canonical_hash, canonical_json
@@ -22,7 +22,6 @@ from health_pipeline.quality.packet_bodies import check_bodies
 from health_pipeline.quality.suites import Check, load_checks
 from health_pipeline.risk import packets_of_week, restricted
 from health_pipeline.risk.history import EpisodeHistory
-from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.packet_rows import mart_row
 from health_pipeline.risk.restricted import collect_garbage, store_packets
@@ -122,14 +121,7 @@ def test_each_broken_body_is_found(
 
 def test_audit_says_which_sentence_of_a_refused_brief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No body of such a packet is stored, so the finding comes from what its refusal left."""
-    right = restricted.body_of
-
-    def wrong(packet: Packet) -> dict[str, Any]:
-        body = right(packet)
-        false_number(body)
-        return body
-
-    monkeypatch.setattr(restricted, "body_of", wrong)
+    monkeypatch.setattr(restricted, "body_of", with_other_brief(restricted.body_of, false_number))
     path, settings = candidate(tmp_path, lambda row, evidence, settings: None)
     result = check_bodies([the_check()], path, [WEEK], settings.restricted)[0]
     assert (result.passed, result.evaluated, result.unexpected_count) == (False, True, 1)
@@ -144,17 +136,12 @@ def test_log_says_which_sentence_and_no_word_of_a_customer(tmp_path: Path, monke
     known = by_place(facts())
     monkeypatch.setattr(packets_of_week, "read_account_facts", lambda *_: known)
     monkeypatch.setattr(packets_of_week, "read_quoted_texts", lambda *_: facts().texts)
-    right = restricted.body_of
 
-    def wrong(packet: Packet) -> dict[str, Any]:
-        body = right(packet)
-        body["brief"] = [
-            {**line, "text": line["text"].replace("14 September", "15 September").replace("F3.name", "F3.title")}
-            for line in body["brief"]
-        ]
-        return body
+    def other_words(body: Row) -> None:
+        for line in body["brief"]:
+            line["text"] = line["text"].replace("14 September", "15 September").replace("F3.name", "F3.title")
 
-    monkeypatch.setattr(restricted, "body_of", wrong)
+    monkeypatch.setattr(restricted, "body_of", with_other_brief(restricted.body_of, other_words))
     made = packets_of_week.packets_of_week(
         settings, [sponsor_risk()], Week(WEEK), policy(), EpisodeHistory([], WEEK), Decided(False)
     )

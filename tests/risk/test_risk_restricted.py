@@ -7,9 +7,10 @@ import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from packet_examples import by_place, facts, policy, sponsor_risk
+from packet_examples import by_place, facts, policy, sponsor_risk, with_other_brief
 from typer.testing import CliRunner
 
 from health_pipeline.cli import app
@@ -137,14 +138,11 @@ def test_changed_body_is_refused(home: Settings) -> None:
 
 
 def test_brief_that_does_not_verify_is_not_stored(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = restricted.body_of
+    def other_amount(body: dict[str, Any]) -> None:
+        for line in body["brief"]:
+            line["text"] = line["text"].replace("60,000", "90,000")
 
-    def wrong(one: Packet) -> dict[str, object]:
-        body = right(one)
-        body["brief"] = [{**line, "text": line["text"].replace("60,000", "90,000")} for line in body["brief"]]
-        return body
-
-    monkeypatch.setattr(restricted, "body_of", wrong)
+    monkeypatch.setattr(restricted, "body_of", with_other_brief(restricted.body_of, other_amount))
     found = store_packets(home, [packet()])[("pkt_1", "2026-11-09")]
     assert [problem.what for problem in found.problems] == ["amount does not follow from F7"]
     assert read_body(home.restricted, found.body_sha256) is None
