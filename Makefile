@@ -29,13 +29,24 @@ review: install  ## Run the weekly review on the demo company, end to end
 dev: install  ## Dagster's UI on port 3000, the review desk on port 8600 (its demo sign-in: this machine alone)
 	@.venv/bin/health-pipeline dev --demo-sign-in
 
+LINTERS := lint-style lint-types lint-layers lint-sql lint-generated lint-definitions
+.PHONY: $(LINTERS)
+
 lint: install  ## Linters, types, layers, SQL, the Dagster code location
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(LINTERS)
+
+lint-style:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+lint-types:
 	.venv/bin/mypy
+lint-layers:
 	.venv/bin/lint-imports
-	.venv/bin/sqlfluff lint dbt_project/models dbt_project/tests dbt_published/models --processes 2
+lint-sql:
+	.venv/bin/sqlfluff lint dbt_project/models dbt_project/tests dbt_published/models
+lint-generated:
 	.venv/bin/health-pipeline dictionary --check
+lint-definitions:
 	.venv/bin/dagster definitions validate -w workspace.yaml
 
 test: lint  ## Linters and tests

@@ -53,9 +53,9 @@ class PeakMemory:
 
     def restart(self) -> None:
         """Begin anew with what is resident now."""
+        # Looking and noting are one step: what the thread saw before must not be noted after.
         with self._lock:
-            self._peak = 0
-        self._look()
+            self._peak = self._resident()
 
     def peak(self) -> int | None:
         """Bytes at most since `restart`, now included."""
@@ -71,11 +71,11 @@ class PeakMemory:
             self._thread.join()
 
     def _look(self) -> None:
-        if not self._is_known:
-            return
-        resident = sum(cpu_and_memory(process)[1] for process in process_tree(os.getpid()))
         with self._lock:
-            self._peak = max(self._peak, resident)
+            self._peak = max(self._peak, self._resident())
+
+    def _resident(self) -> int:
+        return sum(cpu_and_memory(process)[1] for process in process_tree(os.getpid())) if self._is_known else 0
 
     def _watch(self) -> None:
         while not self._ended.wait(self._interval):

@@ -168,6 +168,7 @@ def test_publishing_alone_cannot_go_round_the_gate(copied):
     assert current_release(copied).name == before
 
 
+@pytest.mark.long
 def test_two_runs_wait_for_each_other_and_publish_once_while_a_reader_reads(copied):
     script = textwrap.dedent("""
         import duckdb, sys
