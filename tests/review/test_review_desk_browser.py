@@ -251,6 +251,7 @@ def test_what_was_found_on_an_account_drawn_at_random(browser: Browser, served_h
     window, page = signed_in(browser, house, CSM, java_script_enabled=has_script)
     page.goto(f"{house.desk.settings.origin}/queue?state=drawn")
     page.locator("tr[data-row] a").first.click()
+    page.wait_for_url("**/cases/*")
     if has_script:
         page.keyboard.press("r")
         assert focused(page).startswith("A risk was there that nothing flagged")
