@@ -31,6 +31,7 @@ FIRST_RUN = ("weekly", "--week", "2025-12-08", "--weeks", "2")
 NEXT_RUN = ("weekly", "--week", "2025-12-15")
 
 
+@pytest.mark.long
 def test_a_week_that_died_in_the_landing_and_before_the_flip_is_finished_by_the_next_run(
     start: Start, tmp_path: Path
 ) -> None:

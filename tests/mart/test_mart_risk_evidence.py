@@ -263,7 +263,7 @@ def packet(mart, reviewed) -> tuple[dict[str, Any], dict[str, Any], dict[str, li
     ]
     with pytest.MonkeyPatch.context() as patch:
         # the hand-made company writes the landed files, and no records of its loads
-        patch.setattr(Landing, "loads", lambda self: loads)
+        patch.setattr(Landing, "loads", lambda self, load_ids=None: loads)
         made = packets_of_week(mart.settings, reviewed.risks, WEEK, policy, history, NOT_CONNECTED)
     assert made.unverified == {}
     (row,) = made.rows.to_pylist()

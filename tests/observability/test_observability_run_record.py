@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from health_pipeline.observability import resident_memory
 from health_pipeline.observability.resident_memory import PeakMemory, cpu_and_memory, process_tree
 from health_pipeline.observability.run_record import (
     KEPT_FOR,
@@ -163,17 +164,20 @@ def test_memory_is_that_of_the_process_and_its_children() -> None:
     assert cpu_and_memory(child.pid) == (0.0, 0)
 
 
-def test_a_step_knows_its_own_peak(tmp_path: Path) -> None:
-    recorder = RunRecorder(a_record(), tmp_path)
+def test_a_step_knows_its_own_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resident = {"bytes": 100 << 20}
+    monkeypatch.setattr(resident_memory, "cpu_and_memory", lambda process: (0.0, resident["bytes"]))
+    monkeypatch.setattr(resident_memory, "process_tree", lambda root: [root])
+    recorder = RunRecorder(a_record(), tmp_path, PeakMemory(interval_seconds=0.001))
     recorder.step_started("feature_mart")
-    held = bytearray(60 << 20)
+    resident["bytes"] = 160 << 20
     recorder.step_ended("feature_mart")
-    del held
+    resident["bytes"] = 90 << 20
     recorder.step_started("score_accounts")
     recorder.step_ended("score_accounts")
-    first, second = (step.peak_memory_bytes or 0 for step in recorder.end().steps)
-    assert first - second > 40 << 20
-    assert recorder.record.peak_memory_bytes == first
+    peaks = [step.peak_memory_bytes for step in recorder.end().steps]
+    assert peaks == [160 << 20, 90 << 20]
+    assert recorder.record.peak_memory_bytes == 160 << 20
 
 
 def test_a_step_of_no_known_name_is_of_another_stage(tmp_path: Path) -> None:

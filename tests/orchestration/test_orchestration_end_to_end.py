@@ -125,6 +125,7 @@ def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path):
     assert slices == reviewed_slices
 
 
+@pytest.mark.long
 def test_segments_are_fitted_adopted_and_in_force_from_the_next_week_on(copied):
     outcome = run_quarterly(copied, QUARTER)
     assert outcome.is_published

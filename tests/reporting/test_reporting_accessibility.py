@@ -17,8 +17,15 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {len(one['nodes'])} x {one['nodes'][0]['html'][:160]}" for one in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 390),
+        pytest.param("dark", 1280, marks=pytest.mark.long),
+        pytest.param("light", 390, marks=pytest.mark.long),
+    ],
+)
 def test_the_weekly_report_has_no_violation(browser, report, scheme, width):
     page, _, _ = opened(browser, report, color_scheme=scheme, viewport={"width": width, "height": 844})
     assert violations(page) == []
