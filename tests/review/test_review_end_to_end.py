@@ -145,9 +145,9 @@ def test_what_is_decided_on_the_desk_is_in_the_next_weeks_mart(company: Company)
     assert body is not None
     happened = [line["text"] for line in body["brief"] if line["section"] == "What happened"]
     assert happened == [
-        "Closed on 6 April 2026. The outcome a person recorded: saved; observed, and nothing says that the review "
+        "Closed on 6 April. The outcome a person recorded: saved; observed, and nothing says that the review "
         "caused it. The risk that remains is low.",
-        "Acting on it was approved on 6 April 2026; 1 action and 1 answer of the customer were recorded.",
+        "Acting on it was approved on 6 April; 1 action and 1 answer of the customer were recorded.",
     ]
     assert "moved offices" not in str(body) and "bank failed" not in str(found)
     # taken in again, nothing that ended comes back
