@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from health_pipeline.cli.terminal import ByOption, ReasonOption, app, incidents_app, out
-from health_pipeline.contract.clocks import SystemClock, Week
+from health_pipeline.contract.clocks import SystemClock, Week, naive_utc
 from health_pipeline.orchestration.console import failing_in_one_sentence
 from health_pipeline.settings import REPOSITORY, Settings
 
@@ -129,7 +129,7 @@ def doctor(
     from health_pipeline.orchestration.doctor.gathering import gather_environment, gather_stores  # noqa: PLC0415
 
     with failing_in_one_sentence(out):
-        settings, now = Settings(), datetime.now(UTC).replace(tzinfo=None)
+        settings, now = Settings(), naive_utc(datetime.now(UTC))
         diagnosis = diagnose(gather_environment(settings, now), gather_stores(settings, now))
         if as_json:
             print(json.dumps(diagnosis.as_dict(), indent=1, ensure_ascii=False))

@@ -27,12 +27,13 @@ State = Literal[
 ]
 Outcome = Literal["saved", "lost", "false_positive", "unresolved"]
 
-# Nobody has looked at it yet.
+# Nobody has looked at it yet: a risk, an account drawn at random.
 UNTOUCHED: State = "detected"
+DRAWN: State = "drawn"
 # A person has ended it: its packet is no open risk any more; or has looked at an account drawn at random.
 ENDED: frozenset[str] = frozenset({"closed", "dismissed", "superseded", "audited"})
 # What was found on an account that nothing flagged may be put right: the newest finding counts.
-AUDITS: tuple[State, ...] = ("drawn", "audited")
+AUDITS: tuple[State, ...] = (DRAWN, "audited")
 # Waits for somebody to look at it: nothing is proposed, or what was proposed is gone.
 UNDECIDED: tuple[State, ...] = (
     "detected",
@@ -50,3 +51,5 @@ UNDER_WAY: tuple[State, ...] = ("approved", "in_progress", "awaiting_outcome")
 # A case in these waits for a person to decide.
 WAITING: tuple[State, ...] = (*UNDECIDED, "proposed")
 OPEN: tuple[State, ...] = (*WAITING, "deferred", *UNDER_WAY)
+# Open risks, and what was drawn: in these a case may have an owner and stands in the queue.
+UNENDED: tuple[State, ...] = (*OPEN, DRAWN)

@@ -28,6 +28,8 @@ EVENT_COLUMNS = (*CHAINED_COLUMNS, "prev_hash", "hash")
 GENESIS = "0" * 64
 # The event by which an admin goes on after rows were lost for good; its payload names the anchor that is gone.
 LOSS_ACCEPTED = "chain_loss_accepted"
+# How a landed event that the ledger has lost for good is told: a row of its own, its id the lost one's behind a prefix.
+LOST, LOST_PREFIX = "event_lost", "lost-"
 MAX_PROBLEMS = 20
 
 

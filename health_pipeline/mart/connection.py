@@ -46,6 +46,12 @@ def open_duckdb(
         connection.close()
 
 
+def has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    """Whether the file holds that table or view: one built or published before a table was thought of has none."""
+    query = "select 1 from information_schema.tables where table_schema = ? and table_name = ?"
+    return connection.execute(query, [schema, name]).fetchone() is not None
+
+
 def wait_until_free(path: Path, wait_seconds: float) -> None:
     """Wait for the file's writer to end; what it left unfinished is put right by opening the file once.
 

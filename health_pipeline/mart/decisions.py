@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Week, naive_utc
+from health_pipeline.contract.event_chain import LOST, LOST_PREFIX
 from health_pipeline.mart.account_facts import CaseAsKnown, Decided
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.warehouse import INTERMEDIATE_SCHEMA
@@ -21,9 +22,9 @@ DECISION_MODELS = ("int_review_cases_weekly", "int_review_events_weekly", "int_r
 _KNOWN = (
     f"with landed as (select * from {INTERMEDIATE_SCHEMA}.int_review_event "
     "where occurred_at < ? and available_at <= ?), "
-    "lost as (select substring(event_id, 6) as lost_id from landed where event_type = 'event_lost'), "
+    f"lost as (select substring(event_id, {len(LOST_PREFIX) + 1}) as lost_id from landed where event_type = '{LOST}'), "
     "known as (select landed.* from landed left join lost on landed.event_id = lost.lost_id "
-    "where lost.lost_id is null and landed.event_type <> 'event_lost') "
+    f"where lost.lost_id is null and landed.event_type <> '{LOST}') "
 )
 
 
@@ -105,12 +106,10 @@ def read_new_audit_findings(
     settings: Settings, weeks: Sequence[Week], cutoff_hours: int
 ) -> dict[date, list[dict[str, Any]]]:
     """By Monday the findings on accounts drawn at random that the week is the first to know; one put right is new."""
-    found: dict[date, list[dict[str, Any]]] = {}
-    for week in weeks:
-        before = read_audit_findings(settings, week.shift(-1), cutoff_hours).to_pylist()
-        known = read_audit_findings(settings, week, cutoff_hours).to_pylist()
-        found[week.monday] = [row for row in known if row not in before]
-    return found
+    known: dict[Week, list[dict[str, Any]]] = {}
+    for one in {*weeks, *(week.shift(-1) for week in weeks)}:
+        known[one] = read_audit_findings(settings, one, cutoff_hours).to_pylist()
+    return {week.monday: [row for row in known[week] if row not in known[week.shift(-1)]] for week in weeks}
 
 
 def case_of(row: Mapping[str, Any]) -> CaseAsKnown:

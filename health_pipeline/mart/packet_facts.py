@@ -22,7 +22,7 @@ from health_pipeline.mart.account_facts import (
     SentimentWeek,
     Stakeholder,
 )
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import has_table, open_duckdb
 from health_pipeline.mart.warehouse import DBT_SCHEMA, INTERMEDIATE_SCHEMA, OUTPUT_SCHEMA
 from health_pipeline.settings import Settings
 
@@ -107,17 +107,10 @@ def _view(name: str) -> str:
     return f"{INTERMEDIATE_SCHEMA}.int_packet_{name}_weekly"
 
 
-def _is_there(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    schema, _, name = table.partition(".")
-    query = "select count(*) from information_schema.tables where table_schema = ? and table_name = ?"
-    found = connection.execute(query, [schema, name]).fetchone()
-    return bool(found and found[0])
-
-
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, weeks_back: int = 0) -> Rows:
     """The rows of the wanted accounts, by the week they are wanted for; none where the table was not built yet."""
     found: Rows = defaultdict(list)
-    if not _is_there(connection, table):
+    if not has_table(connection, *table.split(".")):
         return found
     rows = connection.execute(
         f"select wanted.wanted_week, facts.* from wanted inner join {table} as facts "

@@ -12,7 +12,7 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.content import content_hash
 from health_pipeline.contract.mart import MartTable, mart_tables
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import has_table, open_duckdb
 from health_pipeline.mart.landing_columns import DBT_ROOMS
 from health_pipeline.settings import Settings
 
@@ -66,11 +66,7 @@ def read_mart(
 
 def _read(connection: duckdb.DuckDBPyConnection, table: MartTable, slices: Sequence[date] | None) -> pa.Table:
     schema = DBT_SCHEMA if table.room in DBT_ROOMS else OUTPUT_SCHEMA
-    found = connection.execute(
-        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
-        [schema, table.name],
-    ).fetchone()
-    if found is None or not found[0]:
+    if not has_table(connection, schema, table.name):
         raise LookupError(f"{table.name} was not built yet; materialise it before what reads it.")
     names = [column.name for column in table.built_columns]
     columns = ", ".join(

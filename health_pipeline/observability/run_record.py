@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.resident_memory import PeakMemory
 
@@ -225,7 +226,7 @@ def rows_of_step(told: Mapping[str, Mapping[str, int]]) -> int | None:
 
 def _now() -> datetime:
     # When something was measured, not what a week knows: no clock of a review comes into it.
-    return datetime.now(UTC).replace(tzinfo=None)
+    return naive_utc(datetime.now(UTC))
 
 
 def write_record(folder: Path, record: RunRecord) -> Path:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
+from health_pipeline.contract.clocks import naive_utc
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.run_record import (
     PARTITION_ROWS,
@@ -43,7 +44,7 @@ def run_record_resource(settings: Settings) -> dg.ResourceDefinition:
         # Landing decisions runs every ten minutes: it would fill the summary and say nothing.
         is_kept = run is not None and run.job_name != DECISIONS_JOB
         folder = settings.run_records
-        for killed in close_killed_records(folder, datetime.now(UTC).replace(tzinfo=None)) if is_kept else ():
+        for killed in close_killed_records(folder, naive_utc(datetime.now(UTC))) if is_kept else ():
             deliver(killed, settings.otel_endpoint)
         recorder = RunRecorder(new_record(run), folder if is_kept else None)
         if run is not None and context.instance is not None:
@@ -58,7 +59,7 @@ def run_record_resource(settings: Settings) -> dg.ResourceDefinition:
 
 def new_record(run: dg.DagsterRun | None, environment: Mapping[str, str] = os.environ) -> RunRecord:
     """An empty record of a run: its job, its weeks or its quarter, and the trace it belongs to."""
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = naive_utc(datetime.now(UTC))
     if run is None:
         return RunRecord("unknown", "unknown", now)
     tags = run.tags

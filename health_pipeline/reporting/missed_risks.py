@@ -11,7 +11,8 @@ from typing import Any
 from scipy.stats import beta
 
 from health_pipeline.policy.exception_queue import RANDOM_AUDIT
-from health_pipeline.policy.wording import counted, percent
+from health_pipeline.policy.wording import counted
+from health_pipeline.reporting.judged import share_words
 from health_pipeline.segmentation.methods.intervals import Interval
 
 # Fewer accounts looked at than this say nothing about all the others.
@@ -186,16 +187,16 @@ def missed_lines(found: MissedRisks) -> list[str]:
         f"A risk that nothing flagged was there on {found.found} of the {found.looked_at}. Of {found.unflagged:,} "
         f"account-weeks that nothing flagged, over {counted(found.weeks, 'week')} in which somebody looked, about "
         f"{_number(found.total.value)} had one (95 %: {_number(found.total.low)} to {_number(found.total.high)}; "
-        f"{_share(found.share)} of them).",
+        f"{share_words(found.share)} of them).",
         "",
     ]
     if found.recall is None:
         lines.append("No risk was flagged and confirmed, and none found missed: there is no recall to speak of.")
     else:
         lines.append(
-            f"Recall: of the risks there were, the signals flagged {_share(found.recall)}, by {found.caught:,} flagged "
-            f"account-weeks whose risk a person has confirmed. {found.undecided:,} more are not decided and count for "
-            "nothing here, so the recall is rather higher."
+            f"Recall: of the risks there were, the signals flagged {share_words(found.recall)}, by {found.caught:,} "
+            f"flagged account-weeks whose risk a person has confirmed. {found.undecided:,} more are not decided and "
+            "count for nothing here, so the recall is rather higher."
         )
     lines += [
         "",
@@ -209,10 +210,6 @@ def missed_lines(found: MissedRisks) -> list[str]:
                 f"| {name} | {count} |" for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
             ]
     return lines
-
-
-def _share(found: Interval) -> str:
-    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
 
 
 def _number(value: float) -> str:

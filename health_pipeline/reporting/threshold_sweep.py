@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from health_pipeline.policy.risk_signals import EXPANSION, RiskSignal
-from health_pipeline.policy.wording import percent, readable
+from health_pipeline.policy.wording import readable
+from health_pipeline.reporting.judged import ENOUGH, Judged, share_words
 from health_pipeline.risk.phrasing import amount
 from health_pipeline.risk.signals import compare
-from health_pipeline.segmentation.methods.intervals import Interval, wilson
 
-# Fewer decided risks than this say nothing about a threshold.
-ENOUGH = 20
 # Stricter thresholds that are tried: so many of the decided risks, the least extreme ones, would not have fired.
 TRIED = (0.25, 0.5, 0.75)
 UPWARD, DOWNWARD = (">", ">="), ("<", "<=")
@@ -23,18 +21,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """What people made of the risks on which the signal would have fired at a threshold.
-
-    Attributes
-    ----------
-    refuted_share : of the decided ones, with Wilson's interval at 95 %; None where fewer than `ENOUGH` are left
-    """
+    """What people made of the risks on which the signal would have fired at a threshold."""
 
     threshold: float
-    confirmed: int
-    refuted: int
-    undecided: int
-    refuted_share: Interval | None
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -109,11 +99,8 @@ def _steps(
 def _at(
     values: Mapping[str, float], comparator: str, threshold: float, status_of: Mapping[str, str | None]
 ) -> AtThreshold:
-    kept = [status_of[name] for name, value in values.items() if _is_met(value, comparator, threshold)]
-    confirmed, refuted = kept.count("confirmed"), kept.count("refuted")
-    decided = confirmed + refuted
-    share = wilson(refuted, decided) if decided >= ENOUGH else None
-    return AtThreshold(threshold, confirmed, refuted, kept.count("unconfirmed"), share)
+    kept = (status_of[name] for name, value in values.items() if _is_met(value, comparator, threshold))
+    return AtThreshold(threshold, Judged.of(kept))
 
 
 def sweep_lines(found: Sequence[Sweep]) -> list[str]:
@@ -131,19 +118,13 @@ def sweep_lines(found: Sequence[Sweep]) -> list[str]:
         "|---|---|---|---:|---:|---:|---:|---:|---|",
     ]
     for sweep in found:
-        first = sweep.steps[0]
+        first = sweep.steps[0].judged
         for step in sweep.steps:
-            own = " (now)" if step is first else ""
+            judged, own = step.judged, " (now)" if step.judged is first else ""
             lines.append(
                 f"| {sweep.signal_id} | {readable(sweep.feature)} | {sweep.comparator} "
-                f"{amount(sweep.feature, step.threshold)}{own} | {step.confirmed} | {step.refuted} | "
-                f"{step.undecided} | {first.confirmed - step.confirmed} | {first.refuted - step.refuted} | "
-                f"{_share(step.refuted_share)} |"
+                f"{amount(sweep.feature, step.threshold)}{own} | {judged.confirmed} | {judged.refuted} | "
+                f"{judged.undecided} | {first.confirmed - judged.confirmed} | {first.refuted - judged.refuted} | "
+                f"{share_words(judged.refuted_share)} |"
             )
     return lines
-
-
-def _share(found: Interval | None) -> str:
-    if found is None:
-        return "not enough decisions"
-    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"

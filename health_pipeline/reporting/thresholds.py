@@ -12,14 +12,12 @@ from typing import Any
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.published import published_file, read_published
 from health_pipeline.policy.risk_signals import RiskSignal, load_risk_signals
-from health_pipeline.policy.wording import percent
+from health_pipeline.reporting.judged import ENOUGH, Judged, share_words
 from health_pipeline.reporting.missed_risks import MissedRisks, missed_lines, missed_risks
 from health_pipeline.reporting.threshold_sweep import Sweep, sweep_lines, sweeps
 from health_pipeline.segmentation.methods.intervals import Interval, wilson
 from health_pipeline.settings import Settings
 
-# Fewer decided risks than this say nothing about a threshold; their counts are shown, their share is not.
-ENOUGH = 20
 LEVELS = ("critical", "high", "medium", "low")
 NOT_ASSESSED = "not assessed"
 Row = Mapping[str, Any]
@@ -27,23 +25,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SignalRecord:
-    """What people made of the risks that a signal fired on.
-
-    Attributes
-    ----------
-    refuted_share : of the decided ones, with Wilson's interval at 95 %; None where fewer than `ENOUGH` are decided
-    """
+    """What people made of the risks that a signal fired on."""
 
     signal_id: str
-    confirmed: int
-    refuted: int
-    undecided: int
-    refuted_share: Interval | None
-
-    @property
-    def decided(self) -> int:
-        """Confirmed or refuted by a person."""
-        return self.confirmed + self.refuted
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -100,10 +85,10 @@ def threshold_report(
         if row["risk_status"] is not None:
             newest[row["packet_id"]] = row
             known.append(row)
-    counts: dict[str, Counter[str]] = {}
+    statuses: dict[str, list[str]] = {}
     for name, row in newest.items():
         for signal in fired[name]:
-            counts.setdefault(signal, Counter())[row["risk_status"]] += 1
+            statuses.setdefault(signal, []).append(row["risk_status"])
     severities = Counter(
         (row["suggested_severity"] or NOT_ASSESSED, row["severity"])
         for row in newest.values()
@@ -112,7 +97,7 @@ def threshold_report(
     # a week knew a ledger though all its packets may have had newer ones since
     weeks = {row["week"] for row in known}
     status_of = {name: row["risk_status"] for name, row in newest.items()}
-    records = sorted((_record(name, found) for name, found in counts.items()), key=_most_refuted)
+    records = sorted((SignalRecord(name, Judged.of(found)) for name, found in statuses.items()), key=_most_refuted)
     return ThresholdReport(
         max(weeks, default=None),
         tuple(records),
@@ -122,15 +107,9 @@ def threshold_report(
     )
 
 
-def _record(signal_id: str, found: Counter[str]) -> SignalRecord:
-    confirmed, refuted = found["confirmed"], found["refuted"]
-    decided = confirmed + refuted
-    share = wilson(refuted, decided) if decided >= ENOUGH else None
-    return SignalRecord(signal_id, confirmed, refuted, found["unconfirmed"], share)
-
-
 def _most_refuted(one: SignalRecord) -> tuple[float, int, str]:
-    return (-one.refuted_share.value if one.refuted_share else 1.0, -one.decided, one.signal_id)
+    share = one.judged.refuted_share
+    return (-share.value if share else 1.0, -one.judged.decided, one.signal_id)
 
 
 def report_lines(report: ThresholdReport) -> list[str]:
@@ -153,7 +132,8 @@ def report_lines(report: ThresholdReport) -> list[str]:
         "|---|---:|---:|---:|---|",
     ]
     lines += [
-        f"| {one.signal_id} | {one.confirmed} | {one.refuted} | {one.undecided} | {_share(one.refuted_share)} |"
+        f"| {one.signal_id} | {one.judged.confirmed} | {one.judged.refuted} | {one.judged.undecided} | "
+        f"{share_words(one.judged.refuted_share)} |"
         for one in report.signals
     ]
     lines += ["", "## Suggested and confirmed severity", "", *_severity_lines(report)]
@@ -179,13 +159,7 @@ def _severity_lines(report: ThresholdReport) -> list[str]:
         row = [report.severities.get((said, level), 0) for level in confirmed]
         if any(row):
             lines.append(f"| {said} | {' | '.join(map(str, row))} |")
-    return [*lines, "", f"Confirmed lower than suggested: {_share(report.lowered_share)}."]
-
-
-def _share(found: Interval | None) -> str:
-    if found is None:
-        return "not enough decisions"
-    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+    return [*lines, "", f"Confirmed lower than suggested: {share_words(report.lowered_share)}."]
 
 
 def _readings(settings: Settings) -> list[dict[str, Any]]:

@@ -17,8 +17,6 @@ CauseState = Literal["suspected", "corroborated", "confirmed", "refuted", "unkno
 AssumptionState = Literal["unverified", "verified", "accepted", "refuted"]
 FourEyes = Literal["second_person", "not_needed", "switched_off"]
 Finding = Literal["no_risk", "missed_risk", "cannot_tell"]
-# Side and category of a case that is no risk.
-RANDOM_AUDIT = "random_audit"
 
 
 @dataclass(frozen=True)

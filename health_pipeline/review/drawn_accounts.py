@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from health_pipeline.contract.clocks import Week
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import has_table, open_duckdb
+from health_pipeline.policy.exception_queue import RANDOM_AUDIT
 from health_pipeline.review.cases import Case
 from health_pipeline.review.events import Draft
 from health_pipeline.review.fold import AUDIT_DRAWN
 from health_pipeline.review.intake import PublishedRelease
 from health_pipeline.review.permissions import SYSTEM
-
-_IS_THERE = (
-    "select count(*) from information_schema.tables where table_schema = 'main' "
-    "and table_name = 'exception_queue_weekly'"
-)
 
 
 @dataclass(frozen=True)
@@ -34,20 +30,19 @@ class DrawnAccount:
     @property
     def case_id(self) -> str:
         """Hash of account and week: an account that is drawn again is another case."""
-        return hashlib.sha256(f"random_audit\x1f{self.account_id}\x1f{self.week}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{RANDOM_AUDIT}\x1f{self.account_id}\x1f{self.week}".encode()).hexdigest()[:32]
 
 
 def read_drawn(release: PublishedRelease, weeks: Sequence[Week]) -> list[DrawnAccount]:
     """What a release's random audit drew, by week and account; nothing where the release is older than the queue."""
     with open_duckdb(release.file, read_only=True) as connection:
-        (tables,) = connection.execute(_IS_THERE).fetchall()[0]
-        rows = []
-        if tables:
-            rows = connection.execute(
-                "select account_id, week, as_of_at, owner_email, inclusion_share from exception_queue_weekly "
-                "where subject = 'random_audit' and list_contains(?, week) order by week, account_id",
-                [[week.monday for week in weeks]],
-            ).fetchall()
+        if not has_table(connection, "main", "exception_queue_weekly"):
+            return []
+        rows = connection.execute(
+            "select account_id, week, as_of_at, owner_email, inclusion_share from exception_queue_weekly "
+            "where subject = ? and list_contains(?, week) order by week, account_id",
+            [RANDOM_AUDIT, [week.monday for week in weeks]],
+        ).fetchall()
     return [
         DrawnAccount(account, week, as_of_at.replace(tzinfo=UTC), owner.lower() if owner else None, float(share))
         for account, week, as_of_at, owner, share in rows

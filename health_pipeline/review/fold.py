@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from health_pipeline.contract.case_states import UNDER_WAY, UNTOUCHED
+from health_pipeline.contract.case_states import DRAWN, UNDER_WAY, UNTOUCHED
+from health_pipeline.policy.exception_queue import RANDOM_AUDIT
 from health_pipeline.review.cases import (
-    RANDOM_AUDIT,
     Approval,
     Assumption,
     Audit,
@@ -88,7 +88,7 @@ def _drawn(event: Event) -> Case:
         case_id=str(event.case_id),
         account_id=values["account_id"],
         version=event.case_version or 1,
-        state="drawn",
+        state=DRAWN,
         packet_hash=str(event.packet_hash),
         week=date.fromisoformat(values["week"]),
         as_of_at=datetime.fromisoformat(values["as_of_at"]),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from health_pipeline.contract.clocks import naive_utc
-from health_pipeline.contract.event_chain import GENESIS, LOSS_ACCEPTED, ChainHead
+from health_pipeline.contract.event_chain import GENESIS, LOSS_ACCEPTED, LOST, LOST_PREFIX, ChainHead
 from health_pipeline.contract.landing import landing_tables, schema_of
 from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.quality.ledger_chain import ledger_head
@@ -32,8 +32,6 @@ from health_pipeline.sources.landing import Landing, LoadRecord, LoadResult
 
 SYSTEM_NAME = "review_ledger"
 TABLE = "review_event"
-# Of a landed event that the ledger has lost for good.
-LOST, LOST_PREFIX = "event_lost", "lost-"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from health_pipeline.contract.case_states import AUDITS, EFFECTIVE, OPEN, UNDECIDED, UNDER_WAY, State
+from health_pipeline.contract.case_states import AUDITS, EFFECTIVE, OPEN, UNDECIDED, UNDER_WAY, UNENDED, State
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     # Understanding.
     Transition("start_review", (*UNDECIDED, "deferred"), "in_review", "review", "review_started"),
     Transition("request_evidence", ("in_review", "proposed"), "needs_evidence", "review", "evidence_requested"),
-    Transition("assign_owner", (*OPEN, "drawn"), None, "assign", "owner_assigned"),
+    Transition("assign_owner", UNENDED, None, "assign", "owner_assigned"),
     Transition("confirm_severity", OPEN, None, "review", "severity_confirmed"),
     Transition("set_cause", OPEN, None, "review", "cause_set"),
     Transition("confirm_cause", OPEN, None, "review", "cause_confirmed", ("not_confirmed_by_evidence",)),

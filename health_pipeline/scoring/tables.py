@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.clocks import Week, naive_utc
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.features import STATUSES
 from health_pipeline.scoring import CODE_VERSION
@@ -37,7 +37,7 @@ def week_table(name: str, columns: dict[str, Any], week: Week, known_at: datetim
         If a column of the contract is not given.
     """
     schema = mart_tables()[name].arrow_schema
-    constants = {"week": week.monday, "as_of_at": _naive(week.as_of_at), "known_at": _naive(known_at)}
+    constants = {"week": week.monday, "as_of_at": naive_utc(week.as_of_at), "known_at": naive_utc(known_at)}
     arrays = []
     for field in schema:
         if field.name in constants:
@@ -164,7 +164,3 @@ def _array(value: Any, kind: pa.DataType, rows: int) -> pa.Array:
     if isinstance(value, pa.Array):
         return value.cast(kind)
     return pa.array(value, kind, from_pandas=True)
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

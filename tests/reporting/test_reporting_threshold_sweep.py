@@ -39,17 +39,19 @@ def test_a_stricter_line_spares_and_loses() -> None:
     (found,) = sweeps([signal()], rows, statuses)
     # of the values 3 to 22 the sixth, the eleventh and the sixteenth
     assert [step.threshold for step in found.steps] == [3, 8, 13, 18]
-    assert [(step.refuted, step.confirmed, step.undecided) for step in found.steps] == [
+    assert [(step.judged.refuted, step.judged.confirmed, step.judged.undecided) for step in found.steps] == [
         (10, 10, 1),
         (5, 10, 1),
         (0, 10, 0),
         (0, 5, 0),
     ]
     first, *stricter = found.steps
-    assert first.refuted_share is not None and first.refuted_share.value == 0.5
+    assert first.judged.refuted_share is not None and first.judged.refuted_share.value == 0.5
     # Wilson, 10 of 20
-    assert (first.refuted_share.low, first.refuted_share.high) == pytest.approx((0.29930, 0.70070), abs=5e-6)
-    assert all(step.refuted_share is None for step in stricter)
+    assert (first.judged.refuted_share.low, first.judged.refuted_share.high) == pytest.approx(
+        (0.29930, 0.70070), abs=5e-6
+    )
+    assert all(step.judged.refuted_share is None for step in stricter)
     lines = sweep_lines([found])
     assert "| backlog | open backlog | >= 13 | 10 | 0 | 0 | 0 | 10 | not enough decisions |" in lines
     assert "| backlog | open backlog | >= 18 | 5 | 0 | 0 | 5 | 10 | not enough decisions |" in lines
@@ -61,7 +63,7 @@ def test_a_fall_is_stricter_downwards() -> None:
     rows = [reading(f"p{n}", -0.3 - n / 50, -0.3, metric) for n in range(20)]
     (found,) = sweeps([signal("<=", -0.3, metric)], rows, statuses)
     assert [step.threshold for step in found.steps] == pytest.approx([-0.3, -0.4, -0.5, -0.6])
-    assert [step.confirmed for step in found.steps] == [20, 15, 10, 5]
+    assert [step.judged.confirmed for step in found.steps] == [20, 15, 10, 5]
 
 
 def test_the_line_in_force_is_strict_where_it_says_so_and_older_readings_below_it_are_left_out() -> None:
@@ -69,7 +71,7 @@ def test_the_line_in_force_is_strict_where_it_says_so_and_older_readings_below_i
     rows = twenty(statuses)  # type: ignore[arg-type]
     statuses |= {"below": "refuted", "also": "refuted"}
     (found,) = sweeps([signal(">", 2)], [*rows, reading("below", 1, 2), reading("also", 1, 1)], statuses)
-    assert (found.steps[0].confirmed, found.steps[0].refuted) == (10, 10)
+    assert (found.steps[0].judged.confirmed, found.steps[0].judged.refuted) == (10, 10)
     assert sweeps([signal(">", 3)], rows, statuses) == []
 
 

@@ -26,13 +26,13 @@ def test_a_share_has_wilsons_interval_and_too_few_decisions_have_none() -> None:
     rows = many(19, "late", "confirmed") + many(1, "late", "refuted") + many(7, "late", "unconfirmed")
     rows += many(9, "silent", "refuted")
     late, silent = threshold_report(rows).signals
-    assert (late.signal_id, late.confirmed, late.refuted, late.undecided) == ("late", 19, 1, 7)
-    assert late.refuted_share is not None
+    assert (late.signal_id, late.judged.confirmed, late.judged.refuted, late.judged.undecided) == ("late", 19, 1, 7)
+    assert late.judged.refuted_share is not None
     # 1 of 20: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), with z = 1.959964
-    assert late.refuted_share.value == 0.05
-    assert late.refuted_share.low == pytest.approx(0.00888, abs=5e-6)
-    assert late.refuted_share.high == pytest.approx(0.23613, abs=5e-6)
-    assert (silent.refuted, silent.refuted_share) == (9, None)
+    assert late.judged.refuted_share.value == 0.05
+    assert late.judged.refuted_share.low == pytest.approx(0.00888, abs=5e-6)
+    assert late.judged.refuted_share.high == pytest.approx(0.23613, abs=5e-6)
+    assert (silent.judged.refuted, silent.judged.refuted_share) == (9, None)
     assert "| silent | 0 | 9 | 0 | not enough decisions |" in report_lines(threshold_report(rows))
 
 
@@ -45,7 +45,9 @@ def test_a_risk_counts_once_as_its_newest_week_knows_it_under_every_signal_that_
         packet("c", "late", "confirmed", side="expansion"),
     ]
     report = threshold_report(reversed(rows))
-    assert [(one.signal_id, one.confirmed, one.refuted, one.undecided) for one in report.signals] == [
+    assert [
+        (one.signal_id, one.judged.confirmed, one.judged.refuted, one.judged.undecided) for one in report.signals
+    ] == [
         ("late", 0, 1, 0),
         ("silent", 0, 1, 0),
     ]

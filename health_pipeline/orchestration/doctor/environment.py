@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from health_pipeline.observability.webhook import is_web_address
 from health_pipeline.orchestration.doctor.findings import Finding
 
 OLDEST_PYTHON = (3, 11)
@@ -192,7 +193,7 @@ def check_webhook(facts: Environment) -> Iterator[Finding]:
             "failed runs and checks are in the log and in Dagster's UI, and nowhere else",
             "set it to an address that takes JSON by POST",
         )
-    elif not facts.webhook_url.startswith(("https://", "http://")):
+    elif not is_web_address(facts.webhook_url):
         yield Finding(
             "webhook",
             "warning",
@@ -204,7 +205,7 @@ def check_webhook(facts: Environment) -> Iterator[Finding]:
 
 def check_telemetry(facts: Environment) -> Iterator[Finding]:
     """The collector's address is one."""
-    if facts.otel_endpoint is not None and not facts.otel_endpoint.startswith(("https://", "http://")):
+    if facts.otel_endpoint is not None and not is_web_address(facts.otel_endpoint):
         yield Finding(
             "telemetry",
             "warning",

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sqlalchemy.exc import SQLAlchemyError
 
-from health_pipeline.contract.clocks import last_ended_week
+from health_pipeline.contract.clocks import last_ended_week, naive_utc
 from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.orchestration.doctor.environment import Environment
@@ -302,7 +302,7 @@ def _newest_runs(instance: Any) -> Iterator[RunState]:
 
     for job in (WEEKLY_JOB, QUARTERLY_JOB):
         for record in instance.get_run_records(RunsFilter(job_name=job), limit=1):
-            ended = datetime.fromtimestamp(record.end_time, UTC).replace(tzinfo=None) if record.end_time else None
+            ended = naive_utc(datetime.fromtimestamp(record.end_time, UTC)) if record.end_time else None
             yield RunState(job, record.dagster_run.status.value, ended, record.dagster_run.run_id)
 
 
@@ -318,4 +318,4 @@ def _schedules(instance: Any) -> dict[str, bool]:
 
 def _daemon_seen_at(instance: Any) -> datetime | None:
     beat = instance.get_daemon_heartbeats().get("SCHEDULER")
-    return datetime.fromtimestamp(beat.timestamp, UTC).replace(tzinfo=None) if beat else None
+    return naive_utc(datetime.fromtimestamp(beat.timestamp, UTC)) if beat else None

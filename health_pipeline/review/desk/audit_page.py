@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,13 @@ class AuditView:
     signals: tuple[SignalRead, ...] = ()
 
 
-def audit_view(desk: Desk, case: Case) -> AuditView:
+def audited_signals(desk: Desk) -> list[RiskSignal]:
+    """The policy's signals of risks: what nobody flagged, none of these saw."""
+    policy = load_risk_signals(desk.published.settings.policy).model
+    return [one for one in policy.signals if one.category != EXPANSION]
+
+
+def audit_view(desk: Desk, case: Case, signals: Sequence[RiskSignal]) -> AuditView:
     """What is shown of an account drawn at random; figures of its week alone, nothing that came later."""
     assert case.audit is not None
     name, stands_for = desk.published.name(case.account_id), round(1 / case.audit.inclusion_share)
@@ -81,20 +87,15 @@ def audit_view(desk: Desk, case: Case) -> AuditView:
     weeks = tuple(one for one in desk.published.weeks(case.account_id) if one.week <= case.week)
     if row is None:
         return AuditView(name, False, stands_for, weeks, score_line(weeks))
-    signals = [_read(signal, row) for signal in _signals(desk)]
-    ordered = sorted(signals, key=lambda one: (one.distance, one.category, one.signal_id))
+    read = [_read(signal, row) for signal in signals]
+    ordered = sorted(read, key=lambda one: (one.distance, one.category, one.signal_id))
     return AuditView(name, True, stands_for, weeks, score_line(weeks), tuple(ordered))
 
 
-def signal_choices(desk: Desk) -> tuple[tuple[str, str], ...]:
+def signal_choices(signals: Sequence[RiskSignal]) -> tuple[tuple[str, str], ...]:
     """What may be named as the signal that should have fired: those of the policy, and that there is none for it."""
-    known = tuple((one.id, f"{one.category.replace('_', ' ')}: {one.title}") for one in _signals(desk))
+    known = tuple((one.id, f"{one.category.replace('_', ' ')}: {one.title}") for one in signals)
     return ((NO_SIGNAL, "none that we have"), *sorted(known, key=lambda one: one[1]))
-
-
-def _signals(desk: Desk) -> list[RiskSignal]:
-    policy = load_risk_signals(desk.published.settings.policy).model
-    return [one for one in policy.signals if one.category != EXPANSION]
 
 
 def _read(signal: RiskSignal, row: Mapping[str, Any]) -> SignalRead:

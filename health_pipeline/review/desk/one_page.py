@@ -5,10 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from health_pipeline.review.desk.packet_brief import WITHHELD
-from health_pipeline.risk.brief import render
+from health_pipeline.review.desk.packet_brief import read_words
 from health_pipeline.risk.phrasing import cited
-from health_pipeline.risk.restricted import read_body, seen_texts
 
 Sections = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -27,18 +25,10 @@ def whole_brief(folder: Path, address: str | None, may_read: bool) -> Sections:
     RestrictedStoreError
         If the body is not what its address says.
     """
-    body = read_body(folder, address) if address else None
-    if body is None:
+    read = read_words(folder, address, may_read)
+    if read is None:
         return ()
-    texts = seen_texts(folder, body) if may_read else {}
-
-    def seen(label: str, slot: str) -> str | None:
-        return texts.get((label, slot)) if may_read else WITHHELD
-
-    lines = [
-        (line["section"], render(cited(line["text"], line["cites"]), seen).replace(f"“{WITHHELD}”", WITHHELD))
-        for line in body["brief"]
-    ]
+    lines = [(line["section"], read.words(cited(line["text"], line["cites"]))) for line in read.body["brief"]]
     return tuple(
         (heading, tuple(text for _, text in group)) for heading, group in groupby(lines, key=lambda line: line[0])
     )

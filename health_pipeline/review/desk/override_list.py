@@ -29,6 +29,11 @@ class ShownOverride:
     why: str
     may: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> int:
+        """In a list: what waits for somebody first, then what holds, then what is over."""
+        return {WAITS: 0, HOLDS: 1}.get(self.state, 2)
+
 
 def shown_overrides(desk: Desk, visit: Visit, cases: Sequence[Case]) -> list[ShownOverride]:
     """The overrides of accounts that the person may see, in the order in which they were asked for.

@@ -55,6 +55,30 @@ class PacketBrief:
         return [one for one in self.sections if one[0] in headings]
 
 
+@dataclass(frozen=True)
+class ReadBody:
+    """A packet's body with the texts that one reader may see of the records it cites."""
+
+    body: Mapping[str, Any]
+    texts: Mapping[tuple[str, str], str | None]
+    may_read: bool
+
+    def words(self, line: str) -> str:
+        """A line with the quotes in it; what is withheld stands without quotation marks: nobody said that."""
+        return render(line, self._seen).replace(f"“{WITHHELD}”", WITHHELD)
+
+    def _seen(self, label: str, slot: str) -> str | None:
+        return self.texts.get((label, slot)) if self.may_read else WITHHELD
+
+
+def read_words(folder: Path, address: str | None, may_read: bool) -> ReadBody | None:
+    """Read a packet's body for one reader; None where nothing lies there. Parameters and errors as of `read_brief`."""
+    body = read_body(folder, address) if address else None
+    if body is None:
+        return None
+    return ReadBody(body, seen_texts(folder, body) if may_read else {}, may_read)
+
+
 def read_brief(folder: Path, address: str | None, may_read: bool) -> PacketBrief:
     """Read a packet's body and make of it what this reader may see; empty where nothing lies there.
 
@@ -69,29 +93,20 @@ def read_brief(folder: Path, address: str | None, may_read: bool) -> PacketBrief
     RestrictedStoreError
         If the body is not what its address says.
     """
-    body = read_body(folder, address) if address else None
-    if body is None:
+    read = read_words(folder, address, may_read)
+    if read is None:
         return PacketBrief()
-    texts = seen_texts(folder, body) if may_read else {}
+    body, texts = read.body, read.texts
     citations: Mapping[str, Any] = body["citations"]
-
-    def seen(label: str, slot: str) -> str | None:
-        return texts.get((label, slot)) if may_read else WITHHELD
-
     pieces = {label: one["values"]["evidence_id"] for label, one in citations.items() if one["kind"] == "evidence"}
     found: dict[str, list[Sentence]] = {}
     for line in body["brief"]:
         if line["section"] not in TOLD_ELSEWHERE:
             ids = tuple(pieces[label] for label in line["cites"] if label in pieces)
-            found.setdefault(line["section"], []).append(Sentence(_plain(render(line["text"], seen)), ids))
+            found.setdefault(line["section"], []).append(Sentence(read.words(line["text"]), ids))
     return PacketBrief(
         tuple((heading, tuple(sentences)) for heading, sentences in found.items()),
         {pieces[label]: texts.get((label, "quote")) for label in pieces if "quote" in citations[label]["texts"]},
         {one["assumption_id"]: one["says"] for one in body["packet"]["assumptions"]},
         tuple(body["packet"]["causes"]),
     )
-
-
-def _plain(text: str) -> str:
-    """Without the quotation marks round what is withheld: nobody said that."""
-    return text.replace(f"“{WITHHELD}”", WITHHELD)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import has_table, open_duckdb
 from health_pipeline.mart.published import published_file
 from health_pipeline.settings import Settings
 
@@ -99,10 +99,14 @@ class PublishedPackets:
     def features(self, account_id: str, week: date) -> Mapping[str, Any] | None:
         """The account's row of account_features_weekly; None where the newest release does not have it."""
         path = published_file(self.settings)
-        if path is None or not _rows(path, _FEATURES_THERE):
+        if path is None:
             return None
-        query = "select * from account_features_weekly where account_id = ? and week = ?"
-        return next(iter(_rows(path, query, [account_id, week])), None)
+        with open_duckdb(path, read_only=True) as connection:
+            if not has_table(connection, "main", "account_features_weekly"):
+                return None
+            query = "select * from account_features_weekly where account_id = ? and week = ?"
+            rows = connection.execute(query, [account_id, week]).to_arrow_table().to_pylist()
+        return rows[0] if rows else None
 
     def weeks(self, account_id: str) -> Sequence[AccountWeek]:
         """The account's newest published weeks, oldest first."""
@@ -116,11 +120,6 @@ class PublishedPackets:
             [account_id],
         )
         return [AccountWeek(**row) for row in reversed(rows)]
-
-
-_FEATURES_THERE = (
-    "select 1 from information_schema.tables where table_schema = 'main' and table_name = 'account_features_weekly'"
-)
 
 
 # A release's file never changes: what was read of it once stays true.

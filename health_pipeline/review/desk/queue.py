@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 
-from health_pipeline.contract.case_states import AUDITS, ENDED, OPEN, UNTOUCHED
+from health_pipeline.contract.case_states import AUDITS, DRAWN, ENDED, UNENDED, UNTOUCHED
 from health_pipeline.review.cases import SEVERITY_RANK, Case, queue_reason
 from health_pipeline.review.permissions import Person, scope_of
 from health_pipeline.review.projection import find_cases
@@ -21,7 +21,7 @@ When = Literal["waiting", "quiet", "open", "ended"]
 PAGE = 50
 RENEWAL_DAYS = (30, 60, 90, 180)
 SOON_DAYS = 90
-GROUPS = ("overdue", "due_this_week", "waiting", "quiet", "drawn")
+GROUPS = ("overdue", "due_this_week", "waiting", "quiet", DRAWN)
 SEVERITIES = ("critical", "high", "medium", "low")
 
 
@@ -73,7 +73,7 @@ def read_filter(query: Mapping[str, str]) -> QueueFilter:
         owner=query.get("owner", "").strip().lower()[:320],
         severity=chosen("severity", SEVERITIES),
         category=query.get("category", "").strip()[:40],
-        state=chosen("state", (*OPEN, "drawn")),
+        state=chosen("state", UNENDED),
         renewal=number("renewal", 0, 730),
         account=query.get("account", "").strip()[:100],
         page=number("page", 1, 100_000),
@@ -150,7 +150,7 @@ def read_queue(
     severities: Counter[str | None] = Counter()
     for found in connection.execute(by_group).mappings():
         counts[GROUPS[found["place"]]] += found["cases"]
-        if GROUPS[found["place"]] != "drawn":
+        if GROUPS[found["place"]] != DRAWN:
             severities[found["severity"]] += found["cases"]
     query = select(CASE.c.case_id, CASE.c.renewal_on, group.label("place")).where(where).order_by(*_order(group))
     if size is not None:

@@ -25,7 +25,7 @@ from health_pipeline.review.desk.action_forms import (
     offered_forms,
 )
 from health_pipeline.review.desk.action_words import ACTION_WORDS
-from health_pipeline.review.desk.audit_page import NEAREST, audit_view, signal_choices
+from health_pipeline.review.desk.audit_page import NEAREST, audit_view, audited_signals, signal_choices
 from health_pipeline.review.desk.history import history_lines
 from health_pipeline.review.desk.notices import leave_notices
 from health_pipeline.review.desk.one_page import whole_brief
@@ -222,9 +222,10 @@ def _of_packet(desk: Desk, visit: Visit, case: Case, events: Sequence[Event]) ->
 
 def _of_audit(desk: Desk, visit: Visit, case: Case) -> tuple[dict[str, Any], Choices]:
     """An account drawn at random has no packet: nothing flagged it."""
-    signals = signal_choices(desk)
-    choices = choices_of(case, None, visit, desk.option_titles, (), signals=signals)
-    return {"view": audit_view(desk, case), "nearest": NEAREST, "signal_titles": dict(signals)}, choices
+    signals = audited_signals(desk)
+    named = signal_choices(signals)
+    choices = choices_of(case, None, visit, desk.option_titles, (), signals=named)
+    return {"view": audit_view(desk, case, signals), "nearest": NEAREST, "signal_titles": dict(named)}, choices
 
 
 def _by_place(forms: Sequence[ActionForm]) -> dict[str, list[ActionForm]]:

@@ -27,8 +27,7 @@ SAID = {
 def overrides_page(desk: Desk, visit: Visit) -> Response:
     """Every override of an account that the person may see: those that wait for somebody first."""
     shown = shown_overrides(desk, visit, desk.ledger.cases())
-    order = {"waits for a lead": 0, "holds": 1}
-    rows = sorted(shown, key=lambda one: (order.get(one.state, 2), -one.override.requested_at.timestamp()))
+    rows = sorted(shown, key=lambda one: (one.place, -one.override.requested_at.timestamp()))
     return page(desk, visit, "overrides.html.j2", overrides=rows)
 
 

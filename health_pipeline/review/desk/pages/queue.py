@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from starlette.responses import RedirectResponse, Response
 
-from health_pipeline.contract.case_states import OPEN
+from health_pipeline.contract.case_states import UNENDED
 from health_pipeline.review.database import reading
 from health_pipeline.review.desk.csv_file import csv_file
 from health_pipeline.review.desk.http_headers import KEPT
@@ -73,7 +73,7 @@ def queue_page(desk: Desk, visit: Visit) -> Response:
         pages=max(1, -(-found.total // PAGE)),
         owners=_owners(visit, people),
         severities=SEVERITIES,
-        states=(*OPEN, "drawn"),
+        states=UNENDED,
         renewal_days=RENEWAL_DAYS,
         dismissal_reasons=DISMISSAL_REASONS,
         assignees=[person for person in people if person.is_active and person.role in {"csm", "lead"}],
