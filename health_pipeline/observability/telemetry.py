@@ -8,18 +8,20 @@ counts, weeks and names of steps; every value passes `plain`.
 from __future__ import annotations
 
 import logging
+import os
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.observability.patience import within
 from health_pipeline.observability.run_record import WHOLE_RUN, RunRecord, StepRecord
-from health_pipeline.observability.webhook import is_web_address
+from health_pipeline.observability.webhook import is_web_address, is_web_page
 
 if TYPE_CHECKING:
+    import requests
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
@@ -53,14 +55,8 @@ def deliver(record: RunRecord, endpoint: str | None, patience_seconds: float = P
     if not is_web_address(endpoint):
         logger.warning("telemetry_refused", reason="HEALTH_OTEL_ENDPOINT must start with https:// or http://")
         return False
-    reasons: list[str | None] = []
-    sender = threading.Thread(
-        target=lambda: reasons.append(_send(record, endpoint, patience_seconds)), name="telemetry", daemon=True
-    )
-    sender.start()
-    # A collector that takes the connection and then says nothing must not hold the run: the thread is left behind.
-    sender.join(patience_seconds)
-    reason = reasons[0] if reasons else f"no answer within {patience_seconds:g} seconds"
+    sent = within(patience_seconds, lambda: (_send(record, endpoint, patience_seconds),), "telemetry")
+    reason = sent[0] if sent else f"no answer within {patience_seconds:g} seconds"
     if reason:
         logger.warning("telemetry_not_delivered", run=record.run_id, reason=reason)
     return reason is None
@@ -77,13 +73,41 @@ def _send(record: RunRecord, endpoint: str, timeout_seconds: float) -> str | Non
     # The library tells each try, with the address; one line of ours says how it ended.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     base = endpoint.rstrip("/")
-    spans = OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=timeout_seconds)
+    said: list[str] = []
+    spans = OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=timeout_seconds, session=_strict_session(said))
     if spans.export(spans_of(record)) is not SpanExportResult.SUCCESS:
-        return "the collector did not take the trace"
-    figures = OTLPMetricExporter(endpoint=f"{base}/v1/metrics", timeout=timeout_seconds)
+        return f"the collector did not take the trace: {_last(said)}"
+    said.clear()
+    figures = OTLPMetricExporter(endpoint=f"{base}/v1/metrics", timeout=timeout_seconds, session=_strict_session(said))
     if figures.export(metrics_of(record)) is not MetricExportResult.SUCCESS:
-        return "the collector took the trace and not the figures"
+        return f"the collector took the trace and not the figures: {_last(said)}"
     return None
+
+
+def _last(said: list[str]) -> str:
+    return said[-1] if said else "there is no answer"
+
+
+def _strict_session(said: list[str]) -> requests.Session | None:
+    """A session that notes what was answered, and takes a redirection or a web page for no answer of a collector.
+
+    The exporter takes every status below 400 for success: a sign-in page before the collector swallowed each run. None
+    where a credential provider of the environment makes the session.
+    """
+    import requests  # noqa: PLC0415
+
+    if any(name.endswith("CREDENTIAL_PROVIDER") for name in os.environ):
+        return None
+
+    def judged(answer: requests.Response, *_: Any, **__: Any) -> None:
+        is_page = is_web_page(answer.content)
+        said.append(f"it answered {answer.status_code}{' with a web page' if is_page else ''}")
+        if answer.is_redirect or (answer.ok and is_page):
+            raise requests.exceptions.InvalidHeader(said[-1])
+
+    session = requests.Session()
+    session.hooks["response"].append(judged)
+    return session
 
 
 def plain(attributes: Mapping[str, Any]) -> Attributes:

@@ -134,5 +134,5 @@ class Notifier(dg.ConfigurableResource):
             logger.error("webhook_refused", reason="HEALTH_WEBHOOK_URL must start with https:// or http://")
             return
         body = {"title": title, "text": detail, "run_id": run_id}
-        if reason := post_json(self.webhook_url, body, self.timeout_seconds):
-            logger.error("webhook_failed", reason=reason)
+        if missed := post_json(self.webhook_url, body, self.timeout_seconds):
+            logger.error("webhook_failed", reason=missed.reason, run_id=run_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
 from health_pipeline.observability.logs import get_logger
-from health_pipeline.observability.webhook import post_json
+from health_pipeline.observability.webhook import NotTaken, post_json
 from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.database import reading, writing
 from health_pipeline.review.events import Draft, append, head, read_events
@@ -28,8 +29,8 @@ FAILED = "telling_failed"
 HIGH = frozenset({"high", "critical"})
 # More than anybody reads in a message; the rest is counted, and at the desk.
 MOST_LISTED = 50
-PAUSES_SECONDS = (0.0, 1.0, 4.0)
 LONGEST_WAIT = timedelta(days=1)
+ASKED = "asked_to_wait_seconds"
 
 log = get_logger("review")
 
@@ -48,14 +49,15 @@ def due_notice(connection: Connection, now: datetime) -> Notice | None:
     """The new high risks nobody was told of; None where there are none, or the last attempt failed just now.
 
     New is a risk that was detected, reopened, or risen to high or critical since the last notice, and is open still.
-    After a failure it waits 1, 2, 4 ... minutes, at most a day.
+    After a failure it waits 1, 2, 4 ... minutes, or as long as the receiver asked for; at most a day.
     """
     told = list(read_events(connection, types=(TOLD,)))
     since = told[-1].payload["up_to_seq"] if told else 0
     failures = list(read_events(connection, types=(FAILED,), after_seq=told[-1].seq if told else 0))
     if failures:
+        asked = timedelta(seconds=min(failures[-1].payload.get(ASKED, 0), LONGEST_WAIT.total_seconds()))
         wait = min(timedelta(minutes=2 ** min(len(failures) - 1, 20)), LONGEST_WAIT)
-        if now < failures[-1].at + wait:
+        if now < failures[-1].at + max(wait, asked):
             return None
     newest = head(connection)
     events = list(read_events(connection, types=("risk_detected", "packet_built", "reopened"), after_seq=since))
@@ -124,21 +126,18 @@ def _tell(ledger: Ledger, url: str, origin: str, pause: Callable[[float], None])
     if notice is None:
         return None
     body = body_of(notice, origin)
-    reason: str | None = None
-    for seconds in PAUSES_SECONDS:
-        pause(seconds)
-        reason = post_json(url, body)
-        if reason is None:
-            break
+    missed: NotTaken | None = post_json(url, body, pause=pause)
     payload: dict[str, Any] = {
         "notice_id": body["notice_id"],
         "risks": len(notice.cases),
         "up_to_seq": notice.up_to_seq,
         "attempt": notice.failures + 1,
     }
-    kind = TOLD if reason is None else FAILED
-    if reason is not None:
-        log.error("telling_failed", reason=reason, risks=len(notice.cases), attempt=notice.failures + 1)
+    kind = TOLD if missed is None else FAILED
+    if missed is not None:
+        log.error("telling_failed", reason=missed.reason, risks=len(notice.cases), attempt=notice.failures + 1)
+        if missed.wait_seconds is not None:
+            payload[ASKED] = math.ceil(missed.wait_seconds)
     with writing(ledger.engine) as connection:
         return append(connection, [Draft(kind, SYSTEM, ledger.clock.now(), payload)])[0]
 

@@ -1,14 +1,10 @@
-"""A collector for tests: takes OTLP over HTTP, decodes the protobuf, keeps what came. Or a dead one, in many ways."""
+"""A collector for tests: takes OTLP over HTTP, decodes the protobuf, keeps what came. Or a sick one."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -21,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from scripted_server import Answer, Asked, scripted
 
 
 @dataclass
@@ -34,6 +31,7 @@ class Received:
     points: dict[str, dict[frozenset[tuple[str, Any]], float]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     services: set[str] = field(default_factory=set)
+    asked: list[Asked] = field(default_factory=list)
 
     def span(self, name: str) -> Span:
         (found,) = (span for span in self.spans if span.name == name)
@@ -69,47 +67,15 @@ def _take(received: Received, path: str, body: bytes) -> bytes:
 
 
 @contextmanager
-def collector(status: int = 200, delay_seconds: float = 0.0) -> Iterator[Received]:
-    """A collector on a free port of this machine; `status` and `delay_seconds` make it a sick one."""
+def collector(*sick: Answer, is_well_then: bool = False) -> Iterator[Received]:
+    """A collector on a free port of this machine; or one that answers as it is told to, and is well then or never."""
     received = Received()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            time.sleep(delay_seconds)
-            answer = _take(received, self.path, body) if status == 200 else b""
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def take(asked: Asked) -> Answer:
+        answer = _take(received, asked.path, asked.body)
+        return Answer(200, answer, {"Content-Type": "application/x-protobuf"})
 
-        def log_message(self, *told: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    received.endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with scripted(*sick, *((take,) if is_well_then or not sick else ())) as script:
+        received.endpoint = script.url
+        received.asked = script.asked
         yield received
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def silent_collector() -> Iterator[str]:
-    """Takes the connection, and never says a word."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(8)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-
-def nobody_there() -> str:
-    """An address at which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from otlp_receiver import Received, collector, nobody_there, silent_collector, values_of
+from otlp_receiver import Received, collector, values_of
+from scripted_server import PAGE, Answer, nobody_there
 
 from health_pipeline.observability.run_record import RunRecord, StepRecord
 from health_pipeline.observability.telemetry import deliver, plain, run_attributes, step_attributes
@@ -188,19 +190,52 @@ def seconds_to_deliver(endpoint: str, patience: float) -> float:
     return time.monotonic() - began
 
 
-def test_a_dead_collector_costs_a_run_no_more_than_its_patience(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody listens; it takes the connection and is silent; it is overloaded; it answers too late."""
-    seconds_to_deliver(nobody_there(), 5.0)  # the first one pays for the import
+SICK = {
+    "silent": (Answer(is_silent=True), "no answer within 0.5 seconds"),
+    "too late": (Answer(200, delay_seconds=2.0), "no answer within 0.5 seconds"),
+    "drips": (Answer(drips=True), "no answer within 0.5 seconds"),
+    "overloaded": (Answer(503), "did not take the trace: it answered 503"),
+    "asks to wait": (Answer(429, headers={"Retry-After": "30"}), "did not take the trace: it answered 429"),
+    "broken": (Answer(500), "did not take the trace: it answered 500"),
+    "no right": (Answer(401, b"bearer-canary"), "did not take the trace: it answered 401"),
+    "hangs up": (Answer(hangs_up=True), "did not take the trace: there is no answer"),
+    "cut": (Answer(200, b"abc", is_cut=True), "did not take the trace: there is no answer"),
+    "a page": (PAGE, "did not take the trace: it answered 200 with a web page"),
+    "moved": (Answer(302, headers={"Location": "/login"}), "did not take the trace: it answered 302"),
+}
+
+
+@pytest.mark.parametrize(("answer", "reason"), SICK.values(), ids=SICK)
+@pytest.mark.usefixtures("received")  # the first one pays for the import
+def test_a_sick_collector_costs_a_run_no_more_than_its_patience(
+    answer: Answer, reason: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=bearer-canary")
+    with collector(answer) as received:
+        assert seconds_to_deliver(received.endpoint, 0.5) < 1.0
+        assert received.asked, "it was never asked"
+        assert received.asked[0].headers["authorization"] == "bearer-canary"
+    (told,) = (json.loads(line) for line in caplog.messages)
+    assert (told["event"], told["run"], told["level"]) == ("telemetry_not_delivered", RUN, "warning")
+    assert told["reason"].endswith(reason)
+    assert "bearer-canary" not in caplog.text
+
+
+@pytest.mark.usefixtures("received")
+def test_nobody_at_the_address_of_a_collector(caplog: pytest.LogCaptureFixture) -> None:
     assert seconds_to_deliver(nobody_there(), 0.5) < 1.0
-    with silent_collector() as endpoint:
-        assert seconds_to_deliver(endpoint, 0.5) < 1.0
-    with collector(status=503) as received:
-        assert seconds_to_deliver(received.endpoint, 0.5) < 1.0
-    with collector(delay_seconds=2.0) as received:
-        assert seconds_to_deliver(received.endpoint, 0.5) < 1.0
-    told = [line for line in caplog.messages if "telemetry_not_delivered" in line]
-    assert len(told) == 5
-    assert all(RUN in line for line in told)
+    (told,) = caplog.messages
+    assert json.loads(told)["reason"] == "the collector did not take the trace: there is no answer"
+
+
+@pytest.mark.parametrize("asked", ["0.2", "0", "Mon, 16 Nov 2026 06:00:00 GMT"])
+def test_a_collector_that_asks_to_wait_gets_it_then(asked: str) -> None:
+    """Whole, fractional, a date that has passed: the whole trace goes again, in time."""
+    with collector(Answer(429, headers={"Retry-After": asked}), is_well_then=True) as received:
+        assert deliver(a_run(), received.endpoint, 3.0)
+    assert [one.path for one in received.asked] == ["/v1/traces", "/v1/traces", "/v1/metrics"]
+    assert received.asked[0].body == received.asked[1].body
+    assert len(received.spans) == 6
 
 
 def test_an_address_that_is_none_is_told(caplog: pytest.LogCaptureFixture) -> None:

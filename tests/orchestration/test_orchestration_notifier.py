@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
-import pytest
+from scripted_server import Answer, nobody_there, scripted
 
+from health_pipeline.observability import webhook
 from health_pipeline.orchestration.jobs import DECISIONS_JOB, build_job
 from health_pipeline.orchestration.resources import Notifier
 from health_pipeline.orchestration.sensors import build_sensors, failed_checks
-
-
-@pytest.fixture
-def webhook():
-    received = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received
-    server.shutdown()
-    server.server_close()
 
 
 def told(caplog) -> list[dict]:
@@ -42,21 +20,37 @@ def told(caplog) -> list[dict]:
     ]
 
 
-def test_a_notification_reaches_the_log_and_the_webhook(webhook, caplog):
-    url, received = webhook
-    with caplog.at_level(logging.INFO, "health_pipeline"):
-        Notifier(webhook_url=url).notify("weekly_health_review failed", "crm is stale", "run-1")
-    assert received == [{"title": "weekly_health_review failed", "text": "crm is stale", "run_id": "run-1"}]
+def test_a_notification_reaches_the_log_and_the_webhook(caplog):
+    with scripted() as server, caplog.at_level(logging.INFO, "health_pipeline"):
+        Notifier(webhook_url=f"{server.url}/hook").notify("weekly_health_review failed", "crm is stale", "run-1")
+    assert [asked.path for asked in server.asked] == ["/hook"]
+    assert server.documents() == [{"title": "weekly_health_review failed", "text": "crm is stale", "run_id": "run-1"}]
     assert [(entry["event"], entry["detail"]) for entry in told(caplog)] == [("notification", "crm is stale")]
 
 
-@pytest.mark.parametrize(
-    ("url", "event"), [("ftp://example.com/x", "webhook_refused"), ("http://127.0.0.1:9/closed", "webhook_failed")]
-)
-def test_a_webhook_that_does_not_work_is_logged_and_stops_nothing(url, event, caplog):
+def test_a_webhook_that_takes_no_posts_is_told_and_stops_nothing(caplog):
     with caplog.at_level(logging.INFO, "health_pipeline"):
-        Notifier(webhook_url=url, timeout_seconds=1).notify("t", "d", "run-1")
-    assert [entry["event"] for entry in told(caplog)] == ["notification", event]
+        Notifier(webhook_url="ftp://example.com/x").notify("t", "d", "run-1")
+    assert [entry["event"] for entry in told(caplog)] == ["notification", "webhook_refused"]
+
+
+def test_a_webhook_that_does_not_work_is_told_with_its_reason_and_stops_nothing(caplog):
+    with scripted(Answer(401)) as server, caplog.at_level(logging.INFO, "health_pipeline"):
+        Notifier(webhook_url=f"{server.url}/secret-path").notify("t", "d", "run-1")
+    assert [(entry["event"], entry["run_id"]) for entry in told(caplog)] == [
+        ("notification", "run-1"),
+        ("webhook_failed", "run-1"),
+    ]
+    assert told(caplog)[1]["reason"] == "it answered 401 Unauthorized"
+    assert "secret-path" not in caplog.text
+
+
+def test_nobody_at_the_address_of_the_webhook_stops_nothing(caplog, monkeypatch):
+    monkeypatch.setattr(webhook, "PAUSES_SECONDS", (0.0,))
+    with caplog.at_level(logging.INFO, "health_pipeline"):
+        Notifier(webhook_url=f"{nobody_there()}/secret-path").notify("t", "d", "run-1")
+    assert [entry["event"] for entry in told(caplog)] == ["notification", "webhook_failed"]
+    assert told(caplog)[1]["reason"] == "Connection refused"
 
 
 @dg.asset

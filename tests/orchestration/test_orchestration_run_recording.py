@@ -6,7 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from otlp_receiver import collector, nobody_there, values_of
+from otlp_receiver import collector, values_of
+from scripted_server import nobody_there
 
 from health_pipeline.observability.run_record import read_records
 from health_pipeline.orchestration.jobs import DECISIONS_JOB, QUARTERLY_JOB

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from reviewing import SetClock
 
 sys.path.insert(0, str(Path(__file__).parent))
-# The desk shows packets: they are built as the risk room's tests build them, and opened as the reports' are.
-sys.path += [str(Path(__file__).parent.parent / room) for room in ("risk", "reporting")]
+# The desk shows packets, built as the risk room's tests build them, opened as the reports' are; and it tells a server.
+sys.path += [str(Path(__file__).parent.parent / room) for room in ("risk", "reporting", "observability")]
 
 
 @pytest.fixture

@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 from desk_house import build_house, packet_of
 from reviewing import CSM, LEAD, SetClock, add_people, does, packet
+from scripted_server import PAGE, Answer, Asked, nobody_there, scripted
 
 from health_pipeline.review import Ledger
 from health_pipeline.review.desk.serving import Rounds
-from health_pipeline.review.telling import FAILED, MOST_LISTED, TOLD, tell_high_risks
+from health_pipeline.review.telling import ASKED, FAILED, MOST_LISTED, TOLD, tell_high_risks
 from health_pipeline.settings import Settings
 
 DESK = "https://desk.example.com"
+TAKEN = Answer()
 CANARY = "KANARI-4711 they are furious"
 
 
 @dataclass
 class Hook:
-    """A receiver: what it was sent, and what it answers."""
+    """A receiver: what it took, and what it answers from now on."""
 
     url: str = ""
     received: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 204
+    answer: Answer = TAKEN
+
+    def answer_to(self, asked: Asked) -> Answer:
+        if self.answer.status < 300:
+            self.received.append(asked.document)
+        return self.answer
 
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
     found = Hook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if found.status < 300:
-                found.received.append(body)
-            self.send_response(found.status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    found.url = f"http://127.0.0.1:{server.server_port}/secret-path"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
+    with scripted(found.answer_to) as server:
+        found.url = f"{server.url}/secret-path"
+        yield found
 
 
 @pytest.fixture
@@ -117,7 +106,7 @@ def test_a_webhook_that_does_not_answer_is_recorded_and_asked_again_later(
     told: Any, hook: Hook, clock: SetClock
 ) -> None:
     told.ledger.take_in("r1", [packet("p-1", severity="high")])
-    hook.status = 503
+    hook.answer = Answer(503)
     assert told() == FAILED
     assert told() is None, "not at once"
     clock.pass_days(1 / 1440)
@@ -125,7 +114,7 @@ def test_a_webhook_that_does_not_answer_is_recorded_and_asked_again_later(
     clock.pass_days(1 / 1440)
     assert told() is None, "the second wait is longer"
     clock.pass_days(1 / 1440)
-    hook.status = 204
+    hook.answer = Answer()
     assert told() == TOLD
     assert len(hook.received) == 1 and hook.received[0]["risks"][0]["case_id"] == "p-1"
     events = told.ledger.events(types=[FAILED, TOLD])
@@ -136,18 +125,53 @@ def test_a_webhook_that_does_not_answer_is_recorded_and_asked_again_later(
 
 def test_within_one_attempt_it_is_asked_three_times(told: Any, hook: Hook) -> None:
     told.ledger.take_in("r1", [packet("p-1", severity="high")])
-    hook.status = 500
+    hook.answer = Answer(500)
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
         pauses.append(seconds)
-        hook.status = 204 if len(pauses) == 3 else 500
+        hook.answer = Answer() if len(pauses) == 2 else Answer(500)
 
     event = tell_high_risks(told.ledger, told.settings, DESK, pause)
-    assert event is not None and event.type == TOLD and pauses == [0.0, 1.0, 4.0] and len(hook.received) == 1
+    assert event is not None and event.type == TOLD and pauses == [1.0, 4.0] and len(hook.received) == 1
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/closed", "ftp://example.com/x", "nonsense"])
+def test_who_asks_for_an_hour_is_left_alone_for_an_hour(told: Any, hook: Hook, clock: SetClock) -> None:
+    told.ledger.take_in("r1", [packet("p-1", severity="high")])
+    hook.answer = Answer(429, headers={"Retry-After": "3599.5"})
+    assert told() == FAILED
+    hook.answer = Answer()
+    clock.pass_days(59 / 1440)
+    assert told() is None
+    clock.pass_days(1 / 1440)
+    assert told() == TOLD
+    (failed,) = told.ledger.events(types=[FAILED])
+    assert failed.payload[ASKED] == 3600
+    assert told.ledger.verify().holds
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (PAGE, "it answered with a web page, as a sign-in or a proxy does and a receiver does not"),
+        (Answer(401), "it answered 401 Unauthorized"),
+    ],
+    ids=["page", "401"],
+)
+def test_what_was_not_taken_is_not_told(
+    told: Any, hook: Hook, answer: Answer, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told.ledger.take_in("r1", [packet("p-1", severity="high")])
+    hook.answer = answer
+    assert told() == FAILED
+    (line,) = (json.loads(line) for line in caplog.messages if "telling_failed" in line)
+    assert (line["event"], line["reason"], line["risks"], line["attempt"]) == ("telling_failed", reason, 1, 1)
+    assert "secret-path" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url", [nobody_there(), "ftp://example.com/x", "nonsense", "http://h\u00e4h/s\u00e4", "http://[::1/x"]
+)
 def test_an_address_that_cannot_be_reached_breaks_nothing(url: str, settings: Settings, clock: SetClock) -> None:
     hooked = settings.model_copy(update={"webhook_url": url})
     with Ledger.open(hooked, clock) as ledger:
