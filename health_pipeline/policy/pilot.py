@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from health_pipeline.policy.documents import Document, PolicyModel, load_document
 
-SAMPLES = {"all_high_risk": "all high-risk accounts", "top_25": "the first 25 of the queue"}
+SAMPLES = {"all_high_risk": "all high-risk accounts", "top_25": "the first 25 accounts of the queue at its start"}
 
 
 class PilotPolicy(PolicyModel):

@@ -11,9 +11,13 @@ from health_pipeline.policy.wording import counted, percent
 from health_pipeline.reporting.figures import day
 from health_pipeline.reporting.release_data import ReleaseData, Row
 from health_pipeline.reporting.tables import Cell, Table
+from health_pipeline.risk.metrics import open_risks_of, share_rows
 
 CLAIM = "Claim level: pilot-shaped, not validated outcome evidence. Nothing here says that the review caused a change."
 _ONE_WEEK = timedelta(weeks=1)
+_PREFIX, _TOP = "high_risk_", 25
+# Null in a week that knew of no ledger, so that what people decided is unknown.
+_DECIDED = "packets_with_review_decision"
 
 
 def pilot_sentence(data: ReleaseData, pilot: PilotPolicy, owner: str) -> str:
@@ -40,10 +44,11 @@ def pilot_table(data: ReleaseData, pilot: PilotPolicy) -> Table:
     """Each threshold: the mean of the weeks before, of the weeks since, the newest week, and whether it is reached.
 
     A week counts as before where it ended by the start, since where it began on or after it and ended by the end; as
-    many weeks before as the pilot is long.
+    many weeks before as the pilot is long. With `top_25` the shares are of all open risks of the sample's accounts.
     """
+    is_top = pilot.sample == "top_25"
     columns = (
-        ("Share of high-risk packets", False),
+        ("Share of the sample's risks" if is_top else "Share of high-risk packets", False),
         ("Before", True),
         ("Since", True),
         ("Newest week", True),
@@ -53,14 +58,15 @@ def pilot_table(data: ReleaseData, pilot: PilotPolicy) -> Table:
     rows = []
     if pilot.start is not None and pilot.end is not None:
         first = pilot.start - timedelta(days=pilot.days)
+        metrics = sample_metrics(data, pilot.start) if is_top else data.review_metrics
         for metric, threshold in pilot.thresholds.items():
-            weeks = [row for row in data.review_metrics if row["metric"] == metric]
+            weeks = [row for row in metrics if row["metric"] == metric]
             before = _of(weeks, first, pilot.start)
             since = _of(weeks, pilot.start, pilot.end)
             newest = since[-1]["value"] if since else None
             rows.append(
                 (
-                    Cell(metric.removeprefix("high_risk_packets_with_").replace("_", " ").capitalize()),
+                    Cell(metric.removeprefix(f"{_PREFIX}packets_with_").replace("_", " ").capitalize()),
                     _mean(before),
                     _mean(since),
                     _cell(newest),
@@ -69,6 +75,28 @@ def pilot_table(data: ReleaseData, pilot: PilotPolicy) -> Table:
                 )
             )
     return Table("The pilot against its thresholds", columns, rows, "No pilot runs.")
+
+
+def sample_metrics(data: ReleaseData, start: date) -> list[Row]:
+    """The parts of the decision packet rate over the open risks of the first 25 accounts of the queue at the start.
+
+    The queue is that of the newest week that had ended by then: the sample is fixed before the pilot shows anything.
+
+    Returns
+    -------
+    rows of week, metric, value, numerator, denominator
+        Named as the metrics of all high-risk packets are; empty where no week had ended by the start.
+    """
+    ended = [row for row in data.queue_places if row["week"] + _ONE_WEEK <= start]
+    newest = max((row["week"] for row in ended), default=None)
+    sample = list(dict.fromkeys(row["account_id"] for row in ended if row["week"] == newest))[:_TOP]
+    decided = {row["week"] for row in data.review_metrics if row["metric"] == _DECIDED and row["numerator"] is not None}
+    weeks = sorted({row["week"] for row in data.review_metrics}) if sample else []
+    found = []
+    for week in weeks:
+        among = open_risks_of(row for row in data.risks if row["week"] == week and row["account_id"] in sample)
+        found += [{"week": week, **row} for row in share_rows(among, week in decided, _PREFIX)]
+    return found
 
 
 def _of(rows: Sequence[Row], first: date, end: date) -> list[Row]:

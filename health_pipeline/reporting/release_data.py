@@ -56,6 +56,8 @@ class ReleaseData:
     records : (source kind, week) to records known then, of up to ten weeks
     versions : column to its values, of policy_version and code_version, this week and the week before
     review_metrics : rows of review_metrics_weekly, all weeks in order
+    risks : what the parts of the decision packet rate read of risk_packets, all weeks in order
+    queue_places : (week, account_id, queue_rank) of exception_queue_weekly, all weeks in order
     trend : (week, effective_tier, accounts, arr_reporting) of up to 26 weeks
     tasks, models, unmatched : whole snapshots
     rows : rows of each table, all weeks; known values of a metric, and events of a type, as `table.name`
@@ -80,6 +82,8 @@ class ReleaseData:
     packets: list[Row]
     queue: list[Row]
     review_metrics: list[Row]
+    risks: list[Row]
+    queue_places: list[Row]
     moved_measures: dict[str, MovedMeasure]
     domains: list[Row]
     went_dark: dict[str, set[str]]
@@ -165,6 +169,8 @@ def read_release(release_folder: Path) -> ReleaseData:
             packets=of_week("risk_packets"),
             queue=of_week("exception_queue_weekly"),
             review_metrics=_query(connection, "select * from review_metrics_weekly order by week, metric"),
+            risks=_query(connection, _RISKS) if "risk_packets" in there else [],
+            queue_places=_query(connection, _QUEUE_PLACES) if "exception_queue_weekly" in there else [],
             moved_measures=_moved_measures(connection, week, before),
             domains=_query(connection, _DOMAINS, [week]),
             went_dark=_went_dark(connection, week, before),
@@ -188,6 +194,15 @@ def read_release(release_folder: Path) -> ReleaseData:
 
 _TABLES = "select table_name from information_schema.tables where table_schema = 'main'"
 _WEEKS = "select distinct week from account_health_weekly order by week desc limit 2"
+_RISKS = """
+    select week, account_id, side, state, category, supporting_evidence, severity, owner_email, mitigation_options,
+        escalation_role, escalation_decision, follow_up_date
+    from risk_packets order by week, packet_id
+"""
+_QUEUE_PLACES = """
+    select week, account_id, queue_rank from exception_queue_weekly where queue_rank is not null
+    order by week, queue_rank
+"""
 _TREND = """
     select week, effective_tier, count(*) as accounts, sum(arr_reporting) as arr_reporting
     from account_health_weekly where week >= ? group by week, effective_tier order by week, effective_tier

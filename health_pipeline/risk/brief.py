@@ -227,14 +227,20 @@ def _rating(one: Citation) -> str:
     reasons = [
         f"{words(category)} ({counted(signals, 'signal')}, strongest {strongest}, {counted(kinds, 'kind')} of source)"
         if place == 0
-        else f"{words(category)} ({signals}, {strongest}, {kinds})"
+        else f"{words(category)} ({counted(signals, 'signal')}, {strongest}, {counted(kinds, 'kind')})"
         for place, (category, signals, strongest, kinds) in enumerate(v["reasons"][:2])
     ]
-    category = f" Category: {' before '.join(reasons)}." if reasons else ""
+    category = f" Category: {', ahead of '.join(reasons)}." if reasons else ""
     return (
         f"Likelihood {before[0]} and impact {before[1]} of 5 before any control, {now[0]} and {now[1]} as it stands; "
-        f"residual not set. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
+        f"{_residual(*v['residual'])}. Severity: {v['severity'] or 'none suggested'}, {_RULES[v['rule']]}.{category}"
     )
+
+
+def _residual(target: str | None, actual: str | None) -> str:
+    """What a person said may remain, and what a person found to remain."""
+    said = [f"{what} is {risk}" for what, risk in (("may remain", target), ("remains", actual)) if risk]
+    return f"the risk that {' and that '.join(said)}" if said else "residual risk not set"
 
 
 def _cause(one: Citation) -> str:

@@ -286,6 +286,7 @@ def _rating(packet: Packet) -> Citation:
         {
             "inherent": [packet.inherent.likelihood, packet.inherent.impact],
             "current": [packet.current.likelihood, packet.current.impact],
+            "residual": [packet.residual_target, packet.residual_actual],
             "severity": packet.severity,
             "rule": packet.severity_rule,
             "category": packet.category,

@@ -32,6 +32,10 @@ DECIDED_PARTS: dict[str, Callable[[Packet], bool]] = {
     "follow_up_date": lambda row: row["follow_up_date"] is not None,
 }
 PARTS = (*BUILT_PARTS, *DECIDED_PARTS)
+# Asked of a pilot, and no part of the rate: that names the path, this says that a person decided whether to take it.
+BESIDE_THE_RATE: dict[str, Callable[[Packet], bool]] = {
+    "escalation_decision": lambda row: row["escalation_decision"] is not None,
+}
 
 
 def metric_rows(
@@ -52,24 +56,46 @@ def metric_rows(
         The rate over open risks and over those of high or critical severity, and each part of it; a share of nothing
         is null. Counts have a value and no denominator.
     """
-    open_risks = [row for row in packets if row["side"] == "risk" and row["state"] not in ENDED]
+    open_risks = open_risks_of(packets)
     severe = [row for row in open_risks if row["severity"] in HIGH_RISK]
     rows = [_count("open_risks", len(open_risks)), _count("high_risk_open_risks", len(severe))]
     rows.append(_count("high_risk_accounts", len({row["account_id"] for row in severe})))
     for prefix, among in (("", open_risks), ("high_risk_", severe)):
-        held = {name: _held(name, among, decided is not None) for name in PARTS}
-        whole = None if None in held.values() else [all(part) for part in zip(*held.values(), strict=True)]
-        rows.append(_share(prefix + RATE, whole, len(among)))
-        rows += [_share(f"{prefix}packets_with_{name}", part, len(among)) for name, part in held.items()]
+        rows += share_rows(among, decided is not None, prefix)
     rows += decision_rows(decided, week)
     return [{**week, **row} for row in rows]
 
 
+def open_risks_of(packets: Iterable[Packet]) -> list[Packet]:
+    """The packets of risks that nobody has ended."""
+    return [row for row in packets if row["side"] == "risk" and row["state"] not in ENDED]
+
+
+def share_rows(among: Sequence[Packet], has_decisions: bool, prefix: str = "") -> list[dict[str, Any]]:
+    """The rate among some open risks, each part of it, and what stands beside it.
+
+    Parameters
+    ----------
+    among : rows of risk_packets of one week
+    has_decisions : whether a ledger was connected by then: what it would give is null, else
+    prefix : of the metrics' names
+
+    Returns
+    -------
+    rows of metric, value, numerator, denominator
+    """
+    held = {name: _held(name, among, has_decisions) for name in PARTS}
+    whole = None if None in held.values() else [all(part) for part in zip(*held.values(), strict=True)]
+    held |= {name: _held(name, among, has_decisions) for name in BESIDE_THE_RATE}
+    shares = [_share(f"{prefix}packets_with_{name}", part, len(among)) for name, part in held.items()]
+    return [_share(prefix + RATE, whole, len(among)), *shares]
+
+
 def _held(name: str, among: Sequence[Packet], has_decisions: bool) -> list[bool] | None:
-    if name in DECIDED_PARTS and not has_decisions:
-        return None
-    holds = BUILT_PARTS.get(name) or DECIDED_PARTS[name]
-    return [holds(row) for row in among]
+    if name in BUILT_PARTS:
+        return [BUILT_PARTS[name](row) for row in among]
+    holds = DECIDED_PARTS.get(name) or BESIDE_THE_RATE[name]
+    return [holds(row) for row in among] if has_decisions else None
 
 
 def _share(metric: str, held: Sequence[bool] | None, among: int) -> dict[str, Any]:

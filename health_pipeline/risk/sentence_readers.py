@@ -103,6 +103,8 @@ _WHY_SEVERITY = {
 def _rating(v: Facts, _: TextOf) -> dict[str, Any]:
     rule = next(said for said, name in _WHY_SEVERITY.items() if name == v["rule"])
     expected: dict[str, Any] = {"severity": v["severity"] or "none suggested", "rule": rule}
+    expected["may_remain"], expected["remains"] = v["residual"]
+    expected["not_set"] = None if any(v["residual"]) else "residual risk not set"
     for name, pair in (("inherent", v["inherent"]), ("current", v["current"])):
         for part, rating in zip(("likelihood", "impact"), pair, strict=True):
             expected[f"{name}_{part}"] = Number(rating) if rating else "not assessed"
@@ -130,8 +132,8 @@ def _reason(place: int) -> str:
 
 def _second_reason(place: int) -> str:
     return (
-        rf"(?P<category_{place}>[a-z ]+) \((?P<signals_{place}>[\d,]+), (?P<strongest_{place}>[a-z]+), "
-        rf"(?P<kinds_{place}>\d+)\)"
+        rf"(?P<category_{place}>[a-z ]+) \({_count(f'signals_{place}', 'signal')}, (?P<strongest_{place}>[a-z]+), "
+        rf"(?P<kinds_{place}>\d+) kinds?\)"
     )
 
 
@@ -220,8 +222,9 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
         re.compile(
             r"Likelihood (?P<inherent_likelihood>\d|not assessed) and impact (?P<inherent_impact>\d|not assessed) of 5 "
             r"before any control, (?P<current_likelihood>\d|not assessed) and (?P<current_impact>\d|not assessed) as "
-            r"it stands; residual not set\. Severity: (?P<severity>[a-z ]+), (?P<rule>[a-z ]+)\."
-            rf"(?: Category: {_reason(1)}(?: before {_second_reason(2)})?\.)?"
+            r"it stands; (?:(?P<not_set>residual risk not set)|the risk that (?:may remain is (?P<may_remain>[a-z]+))?"
+            r"(?: and that )?(?:remains is (?P<remains>[a-z]+))?)\. Severity: (?P<severity>[a-z ]+), "
+            rf"(?P<rule>[a-z ]+)\.(?: Category: {_reason(1)}(?:, ahead of {_second_reason(2)})?\.)?"
         ),
         _rating,
     ),

@@ -78,6 +78,14 @@ def test_what_only_people_give_is_unknown_until_decisions_come_back():
         assert found[unknown] == (None, None, 1)
 
 
+def test_a_decision_on_escalation_is_counted_beside_the_rate():
+    found = metrics(packet("a"), packet("b", escalation_decision="not_needed", severity="low"))
+    assert found["packets_with_escalation_decision"] == (0.5, 1, 2)
+    assert found["high_risk_packets_with_escalation_decision"] == (0.0, 0, 1)
+    assert found[RATE] == (1.0, 2, 2)
+    assert metrics(packet("a"), decided=None)["packets_with_escalation_decision"] == (None, None, 1)
+
+
 def test_high_risks_are_counted_apart_and_what_has_ended_or_is_growth_is_no_open_risk():
     found = metrics(
         packet("a", severity="critical"),

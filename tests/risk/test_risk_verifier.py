@@ -273,6 +273,14 @@ def ended(case: CaseAsKnown) -> tuple[Risk, AccountFacts]:
     return risk(is_quiet=True, last_fired_week=date(2026, 10, 5)), known
 
 
+AIMED_AT = CaseAsKnown(state="in_progress", decision="mitigate", residual_target="low", residual_actual="medium")
+
+
+def under_way(case: CaseAsKnown) -> tuple[Risk, AccountFacts]:
+    """A risk that somebody works on."""
+    return sponsor_risk(), replace(rich_facts(), decided=Decided(True, {"pkt_1": case}))
+
+
 EXAMPLES = {
     "the case to get right": (sponsor_risk(), facts()),
     "every kind of fact": (sponsor_risk(), rich_facts()),
@@ -287,6 +295,7 @@ EXAMPLES = {
     "dismissed": ended(DISMISSED),
     "superseded": ended(SUPERSEDED),
     "accepted": ended(ACCEPTED),
+    "under way": under_way(AIMED_AT),
 }
 
 
@@ -322,6 +331,25 @@ def test_the_packet_of_an_ended_risk_says_what_happened(case: CaseAsKnown, told:
     assert tuple(line for heading, line in brief.lines if heading == "What happened") == told
     open_one = example_brief(packet(*EXAMPLES["nothing fired"]))
     assert "What happened" not in {heading for heading, _ in open_one.lines}
+
+
+@pytest.mark.parametrize(
+    ("residual", "said"),
+    [
+        ({"residual_target": None, "residual_actual": None}, "residual risk not set"),
+        ({"residual_actual": None}, "the risk that may remain is low"),
+        ({"residual_target": None}, "the risk that remains is medium"),
+        ({}, "the risk that may remain is low and that remains is medium"),
+    ],
+)
+def test_the_residual_risk_is_what_people_said_of_it(residual: dict[str, str | None], said: str) -> None:
+    brief = example_brief(packet(*under_way(replace(AIMED_AT, **residual))))
+    (rating,) = [line for heading, line in brief.lines if heading == "Rating"]
+    assert f" as it stands; {said}. Severity: " in rating
+    assert verify(brief.lines, brief.facts, brief.texts) == ()
+    for other in ("residual risk not set", "the risk that may remain is high", "the risk that remains is low"):
+        wrong = tuple((heading, line.replace(said, other)) for heading, line in brief.lines)
+        assert verify(wrong, brief.facts, brief.texts) or other == said
 
 
 @pytest.fixture
