@@ -30,6 +30,10 @@ PhraseCategory = Literal[
 ]
 
 
+# What stands for words in between, and how many at most.
+GAP_WORDS = {"...": 3, "..": 1}
+
+
 class PhraseRule(PolicyModel):
     """One thing a text may say.
 
@@ -37,7 +41,7 @@ class PhraseRule(PolicyModel):
     ----------
     counts_when : `affirmed`, a negation takes the phrase away; `negated`, it needs one ("we will not renew")
     phrases : per language, words in their order; `*` ends a stem, `a|b` are alternatives, `a_b` are two words that
-        count as one alternative, `...` is up to three words
+        count as one alternative, `...` is up to three words, `..` one at most
     unless : per language, phrases that make it harmless where they stand in the same sentence
     """
 
@@ -60,12 +64,12 @@ class PhraseRule(PolicyModel):
 def notation_problem(phrase: str) -> str | None:
     """Say what is wrong with a phrase in this document's notation; None where nothing is."""
     words = phrase.split()
-    if not words or words[0] == "..." or words[-1] == "...":
-        return "must begin and end with a word, not with '...'"
-    if any(first == second == "..." for first, second in pairwise(words)):
-        return "has '...' twice in a row; once is up to three words"
+    if not words or words[0] in GAP_WORDS or words[-1] in GAP_WORDS:
+        return "must begin and end with a word, not with '...' or '..'"
+    if any(first in GAP_WORDS and second in GAP_WORDS for first, second in pairwise(words)):
+        return "has two gaps in a row; '...' is up to three words, '..' one at most"
     for word in words:
-        for choice in word.split("|") if word != "..." else ():
+        for choice in word.split("|") if word not in GAP_WORDS else ():
             if not any(character.isalnum() for character in choice):
                 return f"has the alternative {choice!r} without a letter or digit; write a word there"
             if "*" in choice.rstrip("*") or choice.endswith("**"):

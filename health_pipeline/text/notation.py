@@ -6,12 +6,13 @@ import re
 from functools import cache
 from itertools import product
 
+from health_pipeline.policy.risk_phrases import GAP_WORDS
 from health_pipeline.text.folding import fold
 
 # What stands between two words: spaces and light punctuation, but no end of a clause. Possessive, as the words of a gap
 # are: what was taken is never given back, so a text of 100,000 dashes takes no longer than one of letters.
 _BETWEEN = r"[ \t\n\"'()*_/-]++"
-_GAP = rf"({_BETWEEN}(?:[\w'-]++{_BETWEEN}){{0,3}})"
+_GAPS = {mark: rf"({_BETWEEN}(?:[\w'-]++{_BETWEEN}){{0,{most}}})" for mark, most in GAP_WORDS.items()}
 # A cue that is itself the end of a word ("n't") needs no word's beginning.
 _WORD_ENDS = ("n't",)
 _PIECE = re.compile(r"[^\W_]+")
@@ -24,7 +25,7 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
     Parameters
     ----------
     phrase : words in their order; `*` ends a stem, `a|b` are alternatives, `a_b` are two words that count as one
-        alternative, `...` stands for up to three words.
+        alternative, `...` stands for up to three words, `..` for one at most.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def needed_words(phrase: str) -> tuple[frozenset[str], ...]:
             for written in _spellings(choice.rstrip("*"))
         )
         for word in phrase.split()
-        if word != "..."
+        if word not in GAP_WORDS
     ]
     return tuple(sorted(words, key=lambda choices: min(len(choice.rstrip("*")) for choice in choices), reverse=True))
 
@@ -78,8 +79,8 @@ def _expression(phrase: str) -> str:
     parts: list[str] = []
     gap = ""
     for word in phrase.split():
-        if word == "...":
-            gap = _GAP
+        if word in GAP_WORDS:
+            gap = _GAPS[word]
             continue
         parts.append((gap or _BETWEEN if parts else "") + _word(word))
         gap = ""

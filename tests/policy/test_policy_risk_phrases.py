@@ -41,7 +41,7 @@ WRONG = {
     ),
     "a language without negation": ("{en: [cancel]}", "{de: [storno]}", "negation.de is missing"),
     "a phrase that ends in a gap": ("[cancel]", '["cancel ..."]', "must begin and end with a word"),
-    "a gap twice": ("[cancel]", '["we ... ... cancel"]', "has '...' twice in a row"),
+    "a gap twice": ("[cancel]", '["we ... ... cancel"]', "has two gaps in a row"),
     "an alternative without a letter": ("[cancel]", '["cancel|%"]', "the alternative '%' without a letter or digit"),
     "a star inside": ("[cancel]", '["can*cel"]', "it ends a stem and stands once, at its end"),
     "a cue without a letter": ("cues: [not]", 'cues: ["|"]', "without a letter or digit"),
