@@ -121,7 +121,7 @@ def test_a_company_that_is_drawn_anew_alarms_no_oftener_than_it_may() -> None:
 
 
 def test_what_it_does_not_see() -> None:
-    """Written down in docs/operations.md: each of these is a change that nobody is told of."""
+    """Written down in docs/operations.md: each of these, and of the next tests, is a change that nobody is told of."""
     # accounts that change places
     assert moved("arr", lambda amounts: frame(2)["arr"].sample(frac=1, random_state=1).reset_index(drop=True)) == []
     # a boundary that moves inside a cell: everybody above the last tenth's edge becomes ten times as large
@@ -139,6 +139,56 @@ def among_many(accounts: int) -> list[str]:
     before = pd.DataFrame({**others, "is_won": [float(account < 0.5 * accounts) for account in range(accounts)]})
     after = before.assign(is_won=[float(account < 0.2 * accounts) for account in range(accounts)])
     return [one.column for one in drifted(before, after, LEVEL, NOTABLE)]
+
+
+def is_told(accounts: int, was: int, now: int) -> bool:
+    """Of a yes-or-no that was true of so many accounts and is of others now, among the columns of the features."""
+    before, after = (pd.DataFrame({"is_won": [float(n < true) for n in range(accounts)]}) for true in (was, now))
+    return bool(drifted(before, after, LEVEL / len(judged_columns("account_features_weekly")), NOTABLE))
+
+
+def test_of_few_accounts_no_move_is_told_and_of_more_the_least_is_smaller() -> None:
+    """Written down there too: two cells need forty accounts."""
+    assert not any(is_told(39, was, now) for was in (0, 10, 19, 39) for now in range(0, 40, 3))
+    assert (is_told(40, 12, 28), is_told(40, 13, 27)) == (True, False)
+    assert (is_told(100, 10, 30), is_told(100, 10, 25)) == (True, False)
+
+
+def test_what_creeps_is_not_seen_and_the_same_at_once_is() -> None:
+    """From three quarters to a quarter in a year: by hand 0.5 ln 3 twice, 1.10, in all; and never 0.25 in 13 weeks."""
+    of_year = [100 * (0.75 - 0.5 * week / 52) for week in range(53)]
+    pairs = [
+        (week - back, week) for check in CHECKS if (back := check.arguments["weeks_before"]) for week in range(back, 53)
+    ]
+    assert {later - earlier for earlier, later in pairs} == {1, 13}
+    assert not any(is_told(100, round(of_year[earlier]), round(of_year[later])) for earlier, later in pairs)
+    assert is_told(100, round(of_year[0]), round(of_year[52]))
+
+
+def told_in(file: Path, weeks: list[date]) -> list[bool]:
+    """What a run of these weeks is told of the features, and that there was an earlier week to compare with."""
+    found = [checked(file, name, weeks) for name in ("features_as_a_week_before", "features_as_a_quarter_before")]
+    assert all(one.evaluated and "to compare with" not in str(one.observed) for one in found)
+    return [not one.passed for one in found]
+
+
+def test_last_years_week_is_not_compared(tmp_path: Path) -> None:
+    """A season: a quarter ago it was as now, a year ago everything was otherwise."""
+    shares = {0: 0.8, 1: 0.8, 13: 0.8, 52: 0.2}
+    by_week = {WEEK - timedelta(weeks=ago): {"active_days_28d": share} for ago, share in shares.items()}
+    assert told_in(mart_with(tmp_path, "account_features_weekly", by_week), [WEEK]) == [False, False]
+    assert is_told(100, 20, 80)
+
+
+def test_of_many_weeks_the_newest_is_judged(tmp_path: Path) -> None:
+    """A week in the middle is otherwise: its own run is told, the backfill that goes on for two weeks is not."""
+    weeks = [WEEK - timedelta(weeks=ago) for ago in (2, 1, 0)]
+    shares = {weeks[0]: 0.2} | {WEEK - timedelta(weeks=ago): 0.5 for ago in (0, 1, 3, 13, 15)}
+    file = mart_with(
+        tmp_path, "account_features_weekly", {week: {"active_days_28d": share} for week, share in shares.items()}
+    )
+    assert told_in(file, weeks[:1]) == [True, True]
+    assert told_in(file, weeks) == [False, False]
 
 
 def test_words_of_people_and_ids_are_not_read() -> None:
