@@ -15,8 +15,6 @@ import pytest
 from filelock import FileLock
 from mart_builder import build_tables, weeks_from
 from publishing import build, publish_weeks
-from reviewing import NOW, SetClock
-from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
 from health_pipeline import cli
@@ -27,7 +25,6 @@ from health_pipeline.orchestration.doctor.held_locks import HeldLock, held_locks
 from health_pipeline.publication.errors import DamagedReleaseError
 from health_pipeline.publication.history import read_history
 from health_pipeline.publication.releases import candidates_folder, current_release, list_releases, publish_lock
-from health_pipeline.review import Ledger, Person
 from health_pipeline.settings import Settings
 
 MOMENT = datetime(2026, 10, 28, 9, 0)
@@ -90,21 +87,6 @@ def test_a_rollback_to_a_damaged_release_is_refused_and_not_recorded(published: 
     assert refusal in " ".join(said.getvalue().split())
     assert current_release(published) == current
     assert [event.event for event in read_history(published)] == ["published", "published"]
-
-
-def test_a_ledger_that_somebody_edited_is_told_by_the_doctor(published: Settings) -> None:
-    with Ledger.open(published, SetClock(NOW)) as ledger:
-        for name in ("ana", "kim"):
-            ledger.set_person(Person(f"{name}@example.com", name, "admin"), "ana@example.com")
-    assert list(stores.check_ledger(gather_stores(published, MOMENT))) == []
-    engine = create_engine(published.ledger_url)
-    with engine.begin() as connection:
-        changed = connection.execute(text("update ledger_event set actor = 'mallory@example.com' where seq = 1"))
-        assert changed.rowcount == 1
-    engine.dispose()
-    (finding,) = stores.check_ledger(gather_stores(published, MOMENT))
-    assert finding.severity == "severe"
-    assert "1" in finding.what
 
 
 def test_a_stopped_publisher_is_told_with_its_number(published: Settings) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from filelock import FileLock
 
 from health_pipeline import cli
 from health_pipeline.contract.clocks import Week
@@ -348,7 +349,11 @@ def test_a_note_of_a_process_that_is_gone_is_a_killed_run(home: Settings) -> Non
     note.write_text(json.dumps({"run": "abc", "process": gone.pid}))
     assert gathered(home).holder_is_alive is False
     note.write_text(json.dumps({"run": "abc", "process": os.getpid()}))
-    assert gathered(home).holder_is_alive is True
+    with FileLock(home.run_lock):
+        assert gathered(home).holder_is_alive is True
+    # another process has its number now, as after a restart of a container
+    assert gathered(home).holder_is_alive is False
+    assert [one.check for one in stores.check_run_lock(gathered(home)) if one.severity == "warning"] == ["run lock"]
 
 
 def test_the_lock_names_what_this_platform_needs() -> None:

@@ -129,6 +129,8 @@ def test_what_it_does_not_see() -> None:
     assert moved("arr", lambda amounts: amounts.where(amounts <= edge * 1.05, amounts * 10)) == []
     # a move that is certain and small
     assert moved("arr", lambda amounts: amounts * 1.25) == []
+    after = frame(2).assign(arr=frame(2)["arr"] * 1.25)
+    assert [one.column for one in drifted(frame(1), after, LEVEL, notable=0.0)] == ["arr"], "chance alone does as much"
     # in a small company, which has as many columns, the move that is told in a larger one
     assert (among_many(100), among_many(25)) == (["is_won"], [])
 

@@ -24,7 +24,7 @@ from health_pipeline.contract.clocks import last_ended_week, naive_utc
 from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.orchestration.doctor.environment import Environment
-from health_pipeline.orchestration.doctor.held_locks import held_locks
+from health_pipeline.orchestration.doctor.held_locks import held_locks, may_hold
 from health_pipeline.orchestration.doctor.stores import RunState, SourceState, Stores, WaitingLoad
 from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB
 from health_pipeline.orchestration.overview import document_loaders
@@ -242,7 +242,8 @@ def _lock_holder(settings: Settings) -> tuple[str | None, bool]:
     if not note.exists():
         return None, False
     content = json.loads(note.read_text(encoding="utf-8"))
-    return f"run {content['run']} (process {content['process']})", _is_alive(int(content["process"]))
+    process = int(content["process"])
+    return f"run {content['run']} (process {process})", _is_alive(process) and may_hold(process, settings.run_lock)
 
 
 def _is_alive(process: int) -> bool:

@@ -29,6 +29,25 @@ def held_locks(files: Iterable[Path]) -> tuple[HeldLock, ...]:
     )
 
 
+def may_hold(process: int, file: Path) -> bool:
+    """Whether a process has the file open, or its system or its owner does not let one see.
+
+    In a container a run that was killed and the command that looks for it mostly have the same number.
+    """
+    folder = _PROCESSES / str(process) / "fd"
+    try:
+        handles = list(folder.iterdir())
+    except OSError:
+        return True
+    return any(_is_same(handle, file) for handle in handles)
+
+
+def _is_same(handle: Path, file: Path) -> bool:
+    with suppress(OSError):
+        return handle.samefile(file)
+    return False
+
+
 def _flocks() -> Iterator[tuple[int, int]]:
     """Inode and process of each lock that is held; those that wait for one have an arrow in their line."""
     lines = _LOCKS.read_text(encoding="ascii").splitlines() if _LOCKS.is_file() else []
@@ -39,9 +58,7 @@ def _flocks() -> Iterator[tuple[int, int]]:
 
 def _has_open(process: int, path: Path) -> bool:
     """An inode's number is one file system's own: the process must have this very file open."""
-    with suppress(OSError):
-        return any(handle.exists() and handle.samefile(path) for handle in (_PROCESSES / str(process) / "fd").iterdir())
-    return False
+    return (_PROCESSES / str(process) / "fd").is_dir() and may_hold(process, path)
 
 
 def _is_stopped(process: int) -> bool:
