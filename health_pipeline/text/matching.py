@@ -67,7 +67,7 @@ class PhraseFinder:
         self._index = WordIndex([phrase.written for phrase in self._phrases])
 
     def find(self, text: str) -> list[Finding]:
-        """Return what a text says, in the order of its spans; of overlapping spans of one rule the longest."""
+        """Return what a text says, in the order of its spans; of overlapping spans of a category the longest."""
         seen, places = without_unseen(text)
         folded = fold(seen)
         found = [
@@ -94,14 +94,22 @@ class PhraseFinder:
 
 
 def _longest(findings: Iterable[Finding]) -> Iterator[Finding]:
-    kept: dict[str, list[Finding]] = defaultdict(list)
+    kept: dict[object, list[Finding]] = defaultdict(list)
     # A word that two languages share ("insolvent") is denied where either sees a denial: the other can't read it there.
     # `sorted` is stable: of equal spans the language that the policy names first stays.
     for finding in sorted(findings, key=lambda one: (one.start - one.end, one.start, not one.is_negated)):
-        of_rule = kept[finding.rule_id]
-        if all(finding.end <= other.start or other.end <= finding.start for other in of_rule):
-            of_rule.append(finding)
+        # two rules of a category that read the same words hear one thing said, not two
+        of_rule, of_category = kept[finding.rule_id], kept[finding.category, finding.is_negated]
+        if not _is_apart(finding, of_rule):
+            continue
+        of_rule.append(finding)
+        if _is_apart(finding, of_category):
+            of_category.append(finding)
             yield finding
+
+
+def _is_apart(finding: Finding, others: Iterable[Finding]) -> bool:
+    return all(finding.end <= other.start or other.end <= finding.start for other in others)
 
 
 def _phrases(policy: RiskPhrasesPolicy) -> Iterator[_Phrase]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -154,6 +155,23 @@ def test_a_competitor_is_found_by_its_name_in_any_language():
 
 def test_of_overlapping_spans_of_a_rule_the_longest_counts():
     assert spans("still very broken", "still", "still ... broken", "broken") == [("still very broken", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "category", "said"),
+    [
+        ("We use a workaround for now.", "product_quality", ["workaround"]),
+        ("We found a workaround. The export is broken as well.", "product_quality", ["workaround", "export is broken"]),
+        ("We are not cancelling our contract.", "renewal_posture", ["cancelling our contract"]),
+        ("Nobody has answered, and the ticket is still open after three weeks.", "support", None),
+    ],
+)
+def test_two_rules_of_a_category_that_read_the_same_words_hear_one_thing(built_in, text, category, said):
+    found = [one for one in built_in.find(text) if one.category == category]
+    places = [(one.start, one.end) for one in found]
+    assert all(end <= start for (_, end), (start, _) in pairwise(sorted(places)))
+    if said is not None:
+        assert [text[start:end] for start, end in places] == said
 
 
 def test_a_thing_said_a_thousand_times_is_found_some_times():
