@@ -75,9 +75,29 @@ def _ago(happened: str, nothing: str) -> Callable[[float], str]:
     return describe
 
 
+# Days since something: what happened, and what it is called once it is long ago.
+_SINCE: dict[str, tuple[str, str]] = {
+    "days_since_last_activity": ("last used", "no use"),
+    "days_since_last_two_way_touch": ("last two-way touch", "no two-way touch"),
+    "days_since_last_sponsor_touch": ("last touch with a sponsor", "no touch with a sponsor"),
+    "days_since_goal_validated": ("last goal validated", "no goal validated"),
+}
+# What a reader calls a feature, where its own name in words would not be understood.
+_NAMES: dict[str, str] = {
+    "arr_reporting": "recurring revenue",
+    "csat_91d": "good answers on tickets (91 days)",
+    "csm_sentiment": "CSM pulse",
+    "goals_on_track_share": "goals on track",
+    "license_utilisation": "licensed seats in use",
+    "nps_account_90d": "NPS (90 days)",
+    "open_backlog": "open tickets",
+    "owner_email": "owner",
+    "reopen_rate_91d": "solved tickets reopened (91 days)",
+}
 # What a feature's value says. One that is not here is described by its name and value: a new measure needs no
 # entry.
 _DESCRIBE: dict[str, Callable[[float], str]] = {
+    **{name: _ago(*words) for name, words in _SINCE.items()},
     "account_tenure_days": lambda v: f"a customer for {counted(v, 'day')}",
     "mrr_change_share_90d": _moved("recurring revenue", "on 90 days before"),
     "days_to_renewal": lambda v: f"{counted(v, 'day')} to the end of the period",
@@ -96,7 +116,6 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "usage_depth_28d": lambda v: f"{counted(v, 'event')} per active user in 28 days",
     "usage_change_share_4w": _moved("usage", "on the four weeks before"),
     "features_first_used_28d": lambda v: _none_or("feature", "no feature")(v) + " first used in 28 days",
-    "days_since_last_activity": _ago("last used", "no use"),
     "tickets_opened_28d": lambda v: _none_or("ticket", "no ticket")(v) + " in 28 days",
     "tickets_opened_91d": lambda v: _none_or("ticket", "no ticket")(v) + " in 91 days",
     "open_backlog": _none_or("open ticket", "no open ticket"),
@@ -106,7 +125,7 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "full_resolution_minutes_median_91d": lambda v: f"tickets solved after {duration(v)} (median)",
     "urgent_high_share_91d": lambda v: f"{percent(v)} of the tickets urgent or high",
     "csat_91d": lambda v: f"{percent(v)} good answers on tickets",
-    "days_since_last_two_way_touch": _ago("last two-way touch", "no two-way touch"),
+    "reopen_rate_91d": lambda v: f"{percent(v)} of the solved tickets reopened",
     "meetings_91d": lambda v: _none_or("meeting", "no meeting")(v) + " in 91 days",
     "engaged_contacts_91d": lambda v: _none_or("engaged contact", "no engaged contact")(v) + " in 91 days",
     "has_active_champion": _yes_no("an active champion", "no active champion"),
@@ -136,7 +155,6 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "sponsor_meetings_missed_91d": lambda v: (
         f"a sponsor missed {counted(v, 'meeting')} in a row" if v > 0 else "no meeting missed by a sponsor"
     ),
-    "days_since_last_sponsor_touch": _ago("last touch with a sponsor", "no touch with a sponsor"),
     "silent_channels_60d": lambda v: _none_or("channel", "no channel")(v) + " silent for 60 days",
     "nps_points_90d": lambda v: f"NPS answers of {v:.1f} points on average in 90 days",
     "nps_points_change_90d": lambda v: f"NPS answers {v:+.1f} points on the answers before",
@@ -147,7 +165,6 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
     "migration_projects": _none_or("migration project", "no migration project"),
     "goals_on_track_share": lambda v: f"{percent(v)} of the goals on track",
     "overdue_goals": _none_or("overdue goal", "no overdue goal"),
-    "days_since_goal_validated": _ago("last goal validated", "no goal validated"),
     "milestones_overdue_share": lambda v: f"{percent(v)} of the due milestones late",
     "onboarding_complete": _yes_no("onboarding complete", "onboarding not complete"),
     "open_risks": _none_or("open risk", "no open risk"),
@@ -163,6 +180,18 @@ def readable(name: str) -> str:
         return words
     unit = "day" if window.group(2) == "d" else "week"
     return f"{words} ({counted(int(window.group(1)), unit)})"
+
+
+def named(feature: str) -> str:
+    """What a reader calls a feature: `goals_on_track_share` is `goals on track`; else its name in words."""
+    return _NAMES.get(feature, readable(feature))
+
+
+def describe_against(feature: str, value: float) -> str:
+    """Say what a value says where it speaks against a risk: of a touch 13 days ago the touch, not the silence."""
+    if feature in _SINCE and value >= 1:
+        return f"{_SINCE[feature][0]} {counted(value, 'day')} ago"
+    return describe(feature, value)
 
 
 def describe(feature: str, value: float | None) -> str:

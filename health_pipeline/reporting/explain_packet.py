@@ -14,7 +14,7 @@ from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.account_facts import RecordKey
 from health_pipeline.mart.landed_rows import read_landed_rows
 from health_pipeline.mart.published import read_published
-from health_pipeline.policy.wording import describe, readable
+from health_pipeline.policy.wording import describe, describe_against, readable
 from health_pipeline.risk.restricted import brief_lines, read_body
 from health_pipeline.settings import Settings
 
@@ -136,7 +136,8 @@ def packet_lines(explained: ExplainedPacket) -> Iterator[str]:
 
 def _piece_lines(piece: ExplainedPiece) -> Iterator[str]:
     one = piece.evidence
-    said = readable(one["metric"]) if one["value"] is None else describe(one["metric"], one["value"])
+    says = describe_against if one["direction"] == "contradicts" else describe
+    said = readable(one["metric"]) if one["value"] is None else says(one["metric"], one["value"])
     yield f"  {one['direction']}, {one['kind'].replace('_', ' ')}, {one['strength']}: {said} ({one['subject']})"
     place = "/".join(one[f"source_{part}"] for part in ("system", "instance", "table", "record_id"))
     yield (

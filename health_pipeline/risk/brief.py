@@ -120,7 +120,7 @@ def _header(one: Citation) -> str:
         f"{quoted(v['account'] or v['account_id'])}: {words(v['category'])}, {severity}. "
         f"Week of {day(v['week'])}, known on {day(v['known_on'])}; open since the week of {day(v['opened_week'])}, "
         f"{counted(v['occurrences'], 'week')} with signals. {owner}; "
-        f"answer by {day(v['respond_by'])}: {words(v['role'])}, {v['channel']}."
+        f"the {words(v['role'])} answers by {day(v['respond_by'])} ({v['channel']})."
     )
 
 
@@ -161,7 +161,7 @@ def _goals_reached(one: Citation) -> str:
 
 
 def _value(one: Citation) -> str:
-    return f"Recurring revenue of {number(one.values['amount'])} {one.values['currency']} a year."
+    return f"Recurring revenue of {one.values['amount']:,.0f} {one.values['currency']} a year."
 
 
 def _contract(one: Citation) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from health_pipeline.policy.features import features
-from health_pipeline.policy.wording import describe, readable
+from health_pipeline.policy.wording import describe, describe_against, readable
 from health_pipeline.risk.reading_back import QUOTE, Amount, Number, Text, agrees, days_in, is_said_of
 
 Facts = Mapping[str, Any]
 # label and slot to what a reader sees; None where the text was deleted or is not kept
 Texts = Callable[[str, str], str | None]
 
-_FIGURE = r"(?P<said>.+?)(?: \(((?:line (?P<line>[^()]+?))?(?:, )?(?:compared with (?P<before>[^()]+?))?)\))?"
+_FIGURE = r"(?P<said>.+?)(?: \(((?:threshold (?P<line>[^()]+?))?(?:, )?(?:compared with (?P<before>[^()]+?))?)\))?"
 _QUOTED = re.compile(
     rf"{QUOTE('quote')}(?:(?:, | and ){QUOTE('second')})?(?: and (?P<more>[\d,]+) more)? in (?P<records>[^:]+): "
     rf"{_FIGURE}\."
@@ -162,9 +162,18 @@ def claim_problems(told: str, label: str, pieces: Sequence[Facts]) -> Iterator[s
     """What a figure is said to be; of several values the least and the greatest."""
     metric = pieces[0]["metric"]
     values = sorted({float(piece["value"]) for piece in pieces if piece["value"] is not None})
-    claims = list(dict.fromkeys(describe(metric, value) for value in values)) or [readable(metric)]
-    expected = f"{claims[0]} to {claims[-1]}" if len(claims) > 2 else " and ".join(claims)
+    says = describe_against if pieces[0]["direction"] == "contradicts" else describe
+    claims = list(dict.fromkeys(says(metric, value) for value in values)) or [readable(metric)]
+    expected = claims[0] if len(claims) == 1 else _joined(claims[0], claims[-1], " to " if len(claims) > 2 else " and ")
     if told[:1].lower() + told[1:] != expected[:1].lower() + expected[1:]:
         yield f"does not say what {label} says"
-    if any(not is_said_of(describe(metric, value), metric, value) for value in values):
+    if any(not is_said_of(says(metric, value), metric, value) for value in values):
         yield f"number or direction does not follow from {label}"
+
+
+def _joined(first: str, last: str, between: str) -> str:
+    """Two claims as one: the words both begin with, what differs in each, the words both end with."""
+    both = re.fullmatch(r"((?:\S+ )*)(\S.*?)((?: \S+)*)\n\1(\S.*?)\3", f"{first}\n{last}")
+    if both is None or not both[1]:
+        return f"{first}{between}{last}"
+    return f"{both[1]}{both[2]}{between}{both[4]}{both[3]}"

@@ -17,6 +17,7 @@ from health_pipeline.risk.phrasing import (
     number,
     sentence,
     several,
+    spread,
     words,
 )
 
@@ -73,11 +74,11 @@ def _told(group: Sequence[Citation]) -> str:
 
 def _claims(group: Sequence[Citation]) -> str:
     """What the figure says; the least and the greatest where the records give several."""
-    metric = group[0].values["metric"]
+    metric, is_against = group[0].values["metric"], group[0].values["direction"] == "contradicts"
     values = {one.values["value"] for one in group}
     known = sorted(value for value in values if value is not None)
-    said = list(dict.fromkeys(claim(metric, value) for value in known)) or [claim(metric, None)]
-    return f"{said[0]} to {said[-1]}" if len(said) > 2 else " and ".join(said)
+    said = list(dict.fromkeys(claim(metric, value, is_against) for value in known)) or [claim(metric, None)]
+    return said[0] if len(said) == 1 else spread(said[0], said[-1], "to" if len(said) > 2 else "and")
 
 
 def _records(group: Sequence[Citation]) -> list[str]:
@@ -97,7 +98,7 @@ def _line(values: Mapping[str, Any]) -> str:
     metric = values["metric"]
     if is_yes_or_no(metric):
         return ""
-    parts = [] if values["threshold"] is None else [f"line {amount(metric, values['threshold'])}"]
+    parts = [] if values["threshold"] is None else [f"threshold {amount(metric, values['threshold'])}"]
     if values["baseline"] is not None:
         # a count of another feature: the seats behind a share of them
         parts.append(f"compared with {number(values['baseline'])}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from health_pipeline.policy.wording import readable
+from health_pipeline.policy.wording import named
 from health_pipeline.risk.reading_back import DAY, QUOTE, Amount, Day, Number, Text, Words, agrees
 
 Facts = Mapping[str, Any]
@@ -115,7 +115,7 @@ def _number_of(value: Any) -> bool:
 
 def _change(v: Facts, _: TextOf) -> dict[str, Any]:
     before, now, what = v["before"], v["now"], v["what"]
-    expected: dict[str, Any] = {"what": readable(what)}
+    expected: dict[str, Any] = {"what": named(what)}
     if _number_of(before) and _number_of(now):
         return expected | {"moved": moved(before, now), "from": Amount(what, before), "to": Amount(what, now)}
     return expected | {"was": _state(what, before), "is": _state(what, now)}
@@ -157,7 +157,7 @@ def _mood(v: Facts, _: TextOf) -> dict[str, Any]:
     first, last = Amount(v["metric"], v["first"]), Amount(v["metric"], v["last"])
     is_one_week = v["first_week"] == v["last_week"]
     return {
-        "what": readable(v["metric"]),
+        "what": named(v["metric"]),
         "is": last if direction is None or is_one_week else None,
         "same": "unchanged" if direction is None and not is_one_week else None,
         "moved": None if is_one_week else direction,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from health_pipeline.policy.wording import TIER_WORDS, counted, readable
+from health_pipeline.policy.wording import TIER_WORDS, counted, named
 from health_pipeline.risk.citations import Citation
 from health_pipeline.risk.phrasing import (
     MISSING_WORDS,
@@ -53,8 +53,8 @@ def _change(one: Citation) -> str:
     what, before, now = one.values["what"], one.values["before"], one.values["now"]
     if _is_number(before) and _is_number(now):
         moved = "rose" if now > before else "fell"
-        return f"{readable(what)} {moved} from {amount(what, before)} to {amount(what, now)}"
-    return f"{readable(what)} was {_state(what, before)} and is {_state(what, now)}"
+        return f"{named(what)} {moved} from {amount(what, before)} to {amount(what, now)}"
+    return f"{named(what)} was {_state(what, before)} and is {_state(what, now)}"
 
 
 def _is_number(value: object) -> bool:
@@ -94,7 +94,7 @@ def _weeks(one: Citation) -> str:
 
 def _mood(one: Citation) -> str:
     v = one.values
-    what = readable(v["metric"])
+    what = named(v["metric"])
     first, last = amount(v["metric"], v["first"]), amount(v["metric"], v["last"])
     if v["first_week"] == v["last_week"]:
         return f"{what} {last}"

@@ -26,6 +26,7 @@ from health_pipeline.risk.model import Evidence, Risk
 from health_pipeline.risk.options import options_of, touches_customer_or_budget
 from health_pipeline.risk.packet import Change, Escalation, Event, Missing, Packet
 from health_pipeline.risk.rating import (
+    LEVELS,
     SignalWords,
     current_rating,
     inherent_rating,
@@ -205,9 +206,13 @@ def ordered_evidence(risk: Risk) -> tuple[Evidence, ...]:
 
 
 def event_of(risk: Risk, category: str, review: RiskReviewPolicy) -> Event | None:
-    """The event in four parts; None in a week in which nothing fired, or of a category the policy does not word."""
+    """The event in four parts; None in a week in which nothing fired, or of a category the policy does not word.
+
+    It comes about by what fired in its own category first, the strongest before the others.
+    """
     words = review.categories.get(category)
-    readings = {(r.feature, r.value): None for s in risk.signals for r in s.readings[:1]}
+    told = sorted(risk.signals, key=lambda one: (one.category != category, -LEVELS.index(one.contribution)))
+    readings = {(r.feature, r.value): None for s in told for r in s.readings[:1]}
     if words is None or not readings:
         return None
     return Event(tuple(readings)[:3], words.affecting, words.possibility, words.resulting_in)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from health_pipeline.policy.features import features
-from health_pipeline.policy.wording import counted, describe, duration, percent, readable
+from health_pipeline.policy.wording import counted, describe, describe_against, duration, percent, readable
 
 SHOWN_CHARACTERS = 200
 ERASED = "[text deleted]"
@@ -98,9 +98,24 @@ def amount(metric: str, value: float) -> str:
     return number(value)
 
 
-def claim(metric: str, value: float | None) -> str:
-    """What a metric's value says; its name alone where there is no value."""
-    return readable(metric) if value is None else describe(metric, float(value))
+def claim(metric: str, value: float | None, is_against: bool = False) -> str:
+    """What a metric's value says, of a risk or against it; its name alone where there is no value."""
+    if value is None:
+        return readable(metric)
+    return describe_against(metric, float(value)) if is_against else describe(metric, float(value))
+
+
+def spread(first: str, last: str, between: str) -> str:
+    """Two claims as one, what they have in common said once: `CSM pulse 2 to 3 of 5`."""
+    one, other = first.split(" "), last.split(" ")
+    most = min(len(one), len(other)) - 1
+    start = next((place for place in range(most) if one[place] != other[place]), most)
+    if not start:
+        return f"{first} {between} {last}"
+    one, rest = one[start:], other[start:]
+    while min(len(one), len(rest)) > 1 and one[-1] == rest[-1]:
+        one, rest = one[:-1], rest[:-1]
+    return " ".join([*other[:start], *one, between, *other[start:]])
 
 
 def sentence(text: str) -> str:

@@ -55,6 +55,13 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A number, shown as a whole one."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Amount:
     """A metric's value, shown in its unit."""
 
@@ -84,6 +91,8 @@ def agrees(said: str | None, expected: object) -> bool:
         return read_day(said) == expected.iso
     if isinstance(expected, Number):
         return _is_number(said, expected.value)
+    if isinstance(expected, Whole):
+        return _is_number(said, expected.value, Decimal("0.5"))
     if isinstance(expected, Amount):
         return _is_amount(said, expected.metric, expected.value)
     if isinstance(expected, Words):
@@ -131,9 +140,9 @@ def _decimal(text: str) -> Decimal | None:
         return None
 
 
-def _is_number(said: str, value: Any) -> bool:
+def _is_number(said: str, value: Any, within: Decimal = Decimal("0.005")) -> bool:
     number = _decimal(said)
-    return number is not None and abs(number - Decimal(str(value))) <= Decimal("0.005")
+    return number is not None and abs(number - Decimal(str(value))) <= within
 
 
 def _is_amount(said: str, metric: str, value: Any) -> bool:

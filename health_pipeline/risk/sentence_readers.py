@@ -8,7 +8,7 @@ from typing import Any
 
 from health_pipeline.policy.wording import describe, readable
 from health_pipeline.risk.ending_readers import ENDING_READERS
-from health_pipeline.risk.reading_back import DAY, QUOTE, Day, Number, Text, Words
+from health_pipeline.risk.reading_back import DAY, QUOTE, Day, Number, Text, Whole, Words
 
 Facts = Mapping[str, Any]
 TextOf = Callable[[str], Text | None]
@@ -143,8 +143,8 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
         re.compile(
             rf"{QUOTE('account')}: (?P<category>[a-z ]+), (?:(?P<severity>[a-z]+) severity \((?P<status>[a-z]+)\)|"
             rf"severity not assessed)\. Week of {DAY('week')}, known on {DAY('known')}; open since the week of "
-            rf"{DAY('opened')}, {_count('weeks', 'week')} with signals\. (?:Owner {QUOTE('owner')}|No owner); answer "
-            rf"by {DAY('respond')}: (?P<role>[a-z ]+), (?P<channel>.+)\."
+            rf"{DAY('opened')}, {_count('weeks', 'week')} with signals\. (?:Owner {QUOTE('owner')}|No owner); the "
+            rf"(?P<role>[a-z ]+) answers by {DAY('respond')} \((?P<channel>.+)\)\."
         ),
         _header,
     ),
@@ -180,8 +180,8 @@ READERS: dict[str, tuple[re.Pattern[str], Callable[[Facts, TextOf], dict[str, An
         lambda v, _: {name: Number(v[name]) for name in ("goals", "reached", "open")},
     ),
     "value": (
-        re.compile(r"Recurring revenue of (?P<amount>[\d.,]+) (?P<currency>[A-Z]{3}) a year\."),
-        lambda v, _: {"amount": Number(v["amount"]), "currency": v["currency"]},
+        re.compile(r"Recurring revenue of (?P<amount>-?[\d,]+) (?P<currency>[A-Z]{3}) a year\."),
+        lambda v, _: {"amount": Whole(v["amount"]), "currency": v["currency"]},
     ),
     "contract": (
         re.compile(

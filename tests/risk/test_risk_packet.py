@@ -22,7 +22,7 @@ from packet_examples import (
 
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.account_facts import AccountFacts, CaseAsKnown, Decided, EarlierEpisode
-from health_pipeline.risk.model import BenignCheck, Risk
+from health_pipeline.risk.model import BenignCheck, Reading, Risk
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
 from health_pipeline.risk.packet_rows import mart_row
@@ -59,6 +59,21 @@ def test_case_to_get_right() -> None:
     ]
     assert packet.escalation.respond_by == date(2026, 11, 17)
     assert (packet.decision, packet.message, packet.residual_target, packet.outcome) == (None, None, None, None)
+
+
+def test_the_event_comes_about_by_its_own_category_first() -> None:
+    missed = Reading("sponsor_meetings_missed_91d", ">=", 3, 4.0)
+    open_tickets, doubled = Reading("open_backlog", ">=", 3, 5.0), Reading("ticket_volume_ratio_28d", ">", 2, 2.5)
+    low = replace(signal("backlog", "t1", readings=(doubled,)), contribution="low")
+    fired = (
+        signal("meetings_missed", "m1", readings=(missed,)),
+        low,
+        replace(signal("backlog", "t1", readings=(open_tickets,)), contribution="high"),
+    )
+    found = built(risk(*fired, evidence=sponsor_risk().evidence))
+    assert found.category == "support"
+    assert found.event is not None
+    assert found.event.because_of == (("open_backlog", 5.0), ("ticket_volume_ratio_28d", 2.5), (missed.feature, 4.0))
 
 
 def test_two_medium_of_different_categories_outrank_one_high() -> None:

@@ -41,6 +41,7 @@ from health_pipeline.risk import evidence_reader, list_readers, verifier
 from health_pipeline.risk.model import Risk
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
+from health_pipeline.risk.phrasing import spread
 from health_pipeline.risk.verifier import verify
 
 WEEK_BEFORE = WEEK - timedelta(days=7)
@@ -377,13 +378,13 @@ def test_every_mutation_is_found(name: str) -> None:
 GROUPED = {
     "Not known, because no data came for this account: sentiment, payment. [M1] [M2]",
     "“use a workaround;”, “se a workaround;” and 2 more in 2 support tickets of 6 November and in 1 support message of "
-    "6 November: 4 product quality phrases in texts of 28 days (line 1). [E9 to E12]",
-    "25 % of the licensed seats active (line 40 %, compared with 12), by use of 6 November and by 1 subscription of "
-    "6 November. [E1] [E2]",
+    "6 November: 4 product quality phrases in texts of 28 days (threshold 1). [E9 to E12]",
+    "25 % of the licensed seats active (threshold 40 %, compared with 12), by use of 6 November and by 1 subscription "
+    "of 6 November. [E1] [E2]",
     "Also: no active champion; 1 overdue goal. [E7] [E8]",
-    "Last two-way touch 3 days ago to no two-way touch for 33 days (line 60 days), by 4 notes or meetings of "
-    "14 October to 13 November. [E13 to E16]",
-    "Last goal validated 4 days ago and no goal validated for 9 days, by 2 goals of 7 and 12 November. [E17] [E18]",
+    "Last two-way touch 3 to 33 days ago (threshold 60 days), by 4 notes or meetings of 14 October to "
+    "13 November. [E13 to E16]",
+    "Last goal validated 4 and 9 days ago, by 2 goals of 7 and 12 November. [E17] [E18]",
     "No longer there (last two-way touch): “Olu Adeyemi”, economic buyer, left on 2 August (none on record); a contact "
     "without a name, role unknown, since when is not known (none on record, 1 meeting missed). [F11] [F12]",
 }
@@ -392,6 +393,18 @@ GROUPED = {
 def test_facts_that_belong_together_share_a_sentence() -> None:
     lines = {line for _, line in example_brief(packet(crowded_risk(), crowded_facts())).lines}
     assert lines >= GROUPED
+
+
+@given(*[st.lists(st.sampled_from(["no", "3", "4", "days", "ago"]), min_size=1, max_size=5).map(" ".join)] * 2)
+def test_writer_and_verifier_join_two_claims_alike(first: str, last: str) -> None:
+    """They are written apart; if they differed, a brief would hold its release."""
+    if first != last:
+        assert spread(first, last, "to") == evidence_reader._joined(first, last, " to ")
+
+
+def test_two_claims_say_once_what_they_have_in_common() -> None:
+    assert spread("CSM pulse 2 of 5", "CSM pulse 3 of 5", "to") == "CSM pulse 2 to 3 of 5"
+    assert spread("used 3 times", "never used", "and") == "used 3 times and never used"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from health_pipeline.policy.wording import describe, readable
+from health_pipeline.policy.wording import describe, describe_against, readable
 from health_pipeline.review.cases import Assumption, Case, Cause
 from health_pipeline.review.desk.history import ERASED, HIDDEN
 from health_pipeline.review.desk.packet_brief import PacketBrief, read_brief
@@ -127,4 +127,5 @@ def _shown(desk: Desk, piece: PieceOfEvidence, may_read: bool, brief: PacketBrie
 def _says(piece: PieceOfEvidence) -> str:
     if piece.value is None:
         return readable(piece.metric)
-    return describe(piece.metric, piece.value)
+    says = describe_against if piece.direction == "contradicts" else describe
+    return says(piece.metric, piece.value)
