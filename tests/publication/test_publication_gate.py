@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +19,14 @@ from mart_builder import FIRST_WEEK, build_tables, built_at, naive, weeks_from
 from publishing import build, passing_verdict, publish_weeks, with_result
 
 from health_pipeline.observability.crash_points import ENVIRONMENT, EXIT_CODE
-from health_pipeline.publication.candidate import Candidate, Unchanged
+from health_pipeline.publication.candidate import OUTSIDE_CONTENT, Candidate, Unchanged
 from health_pipeline.publication.errors import PublicationError, PublicationRefusedError, StaleBaseError
 from health_pipeline.publication.files import file_sha256, read_json, write_json
 from health_pipeline.publication.gate import publish
 from health_pipeline.publication.history import history_path, read_history
 from health_pipeline.publication.releases import (
     MANIFEST_FILE,
+    Release,
     candidates_folder,
     clean_scratch,
     current_release,
@@ -335,6 +337,20 @@ def test_a_reader_is_not_disturbed(published: Settings) -> None:
     ]
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, published_home: Path) -> dict[str, object]:
+    """The content of the release that a run of the week gives where nobody kills it."""
+    settings = Settings(home=tmp_path_factory.mktemp("undisturbed") / "home")
+    shutil.copytree(published_home, settings.home, symlinks=True)
+    return content_of(publish_weeks(settings, [WEEK]))
+
+
+def content_of(release: Release) -> dict[str, object]:
+    """Content hashes of every slice and every table but those that say how often it was tried."""
+    tables = {name: value for name, value in release.manifest["tables"].items() if name not in OUTSIDE_CONTENT}
+    return {"slices": release.manifest["slices"], "tables": tables, "content": release.manifest["content_hash"]}
+
+
 CRASHES = {
     "candidate.after_copy": "old",
     "candidate.before_manifest": "old",
@@ -348,7 +364,9 @@ CRASHES = {
 
 
 @pytest.mark.parametrize("point", CRASHES)
-def test_a_crash_leaves_the_old_or_the_new_and_a_retry_converges(published: Settings, point: str) -> None:
+def test_a_crash_leaves_the_old_or_the_new_and_a_retry_converges(
+    published: Settings, undisturbed: dict[str, object], point: str
+) -> None:
     before = current_release(published)
     assert before is not None
     process = start(published, 3, crash_at=point)
@@ -374,6 +392,7 @@ def test_a_crash_leaves_the_old_or_the_new_and_a_retry_converges(published: Sett
             "select week, count(*) from account_health_weekly group by week order by week"
         ).fetchall()
     assert rows == [(FIRST_WEEK.shift(n).monday, 2) for n in range(4)]
+    assert content_of(final) == undisturbed
     assert list(candidates_folder(published).iterdir()) == []
     assert {release.name for release in list_releases(published)} == {before.name, final.name}
 
