@@ -31,12 +31,14 @@ from health_pipeline.sources.delivered import (
 )
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.row_rules import broken_rule, rule_predicates
-from health_pipeline.sources.sentences import first_line, hint, shown, wanted
+from health_pipeline.sources.sentences import first_line, hint, told, wanted
 
 # Where more of a table than this lies in the future, the source's clock or time zone is wrong, not some rows.
 FUTURE_SHARE_REFUSED = 0.5
 _DISK_IS_FULL = ("No space left on device", "File too large", "temporary directory", "/spill")
 # Up to these rows a typed copy in memory is quicker than casting again.
+# A status has as many words; a sentence that slipped into its column has more.
+WORDS_OF_A_VOCABULARY = 3
 ROWS_KEPT_TYPED = 200_000
 
 
@@ -323,7 +325,7 @@ def _check_values(
     ):
         if found[name] is not None:
             raise delivery.refuse(
-                f"column source{name} says {found[name]!r} where the load is of {expected!r}; "
+                f"column source{name} says {told(found[name])} where the load is of {expected!r}; "
                 "load each system and instance on its own."
             )
     wrong = []
@@ -334,7 +336,7 @@ def _check_values(
                 column.name, f"{given} is not null and ({delivery.typed(column)}) is null"
             )
             wrong.append(
-                f"column {column.name}, {place}: {shown(value)} is not {wanted(column)}"
+                f"column {column.name}, {place}: {told(value)} is not {wanted(column)}"
                 f"{hint(column, value)} ({found[f'bad {column.name}']:,} such rows)."
             )
     for column in delivery.table.columns:
@@ -359,7 +361,7 @@ def _vocabulary_warnings(delivery: _Delivery, found: dict[str, Any]) -> list[str
             becomes = "other" if column.is_required or "other" in column.vocabulary else "null"
             near = closest(str(found[f"word {column.name}"]), column.vocabulary)
             hint = f", closest is {near!r}" if near else ""
-            word = shown(found[f"word {column.name}"])
+            word = told(found[f"word {column.name}"], WORDS_OF_A_VOCABULARY)
             warnings.append(
                 f"{delivery.where}: {count:,} rows of column {column.name} hold words the contract does not know, such "
                 f"as {word} (it knows {', '.join(column.vocabulary)}{hint}); they became {becomes}."

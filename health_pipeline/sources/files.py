@@ -23,7 +23,7 @@ from health_pipeline.sources.integrity import BrokenFileError
 from health_pipeline.sources.landing import Landing, LoadResult
 from health_pipeline.sources.mapping import InputFiles, Mapping, MappingError, SourceMapping, TableMapping, read_mapping
 from health_pipeline.sources.readers import find_files, read_input
-from health_pipeline.sources.sentences import first_line
+from health_pipeline.sources.sentences import first_line, told
 
 _ROWS_PER_BATCH = 100_000
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "([^"]*)" not found|does not have a column named "([^"]*)"')
@@ -222,7 +222,8 @@ def _explained(con: duckdb.DuckDBPyConnection, error: duckdb.Error, relation: st
     bad = _BAD_VALUE.search(text)
     if bad:
         place = _place_of(con, bad.group(1))
-        return f"{first_line(error)}{f', at {place}' if place else ''}"
+        what = text[: bad.start(1) - 1].splitlines()[0].rstrip()
+        return f"{what} {told(bad.group(1))}{f', at {place}' if place else ''}"
     return first_line(error)
 
 

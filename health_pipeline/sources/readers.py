@@ -82,9 +82,12 @@ def _check_readable(con: duckdb.DuckDBPyConnection, path: Path, statement: str) 
 
 
 def _reason(error: duckdb.Error) -> str:
-    """What DuckDB says of a file, without its advice about options that a mapping does not have."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("CSV Error", "Original Line", "Expected Number"))]
+    """What DuckDB says of a file, without its advice about options that a mapping does not have.
+
+    And without the line it stumbled over: that is whole rows of customers' words, and what is said here is logged.
+    """
+    lines = [line.strip().removeprefix("Invalid Input Error: ") for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("CSV Error", "Expected Number"))]
     return "; ".join(line.rstrip(".") for line in told[:2]) if told else first_line(error)
 
 

@@ -39,6 +39,22 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def told(value: Any, most_words: int = 1) -> str:
+    """A value of a delivery as it may stand in a refusal: as `shown`, but never a sentence or an address.
+
+    Refusals are logged and posted, and a row that slipped by a column has a customer's sentence where a date should be.
+
+    Parameters
+    ----------
+    most_words : a text of more words, or longer than 30 characters, is told by its length alone
+    """
+    if not isinstance(value, str):
+        return shown(value)
+    has_words = any(character.isalpha() for character in value) and len(value.split()) > most_words
+    is_told = len(value) <= 30 and "@" not in value and not has_words
+    return shown(value) if is_told else f"a text of {len(value)} characters"
+
+
 def hint(column: Column, value: Any) -> str:
     """What to write instead, for the two mistakes that files make most."""
     if isinstance(value, str) and "," in value and column.type in ("decimal", "number", "integer"):

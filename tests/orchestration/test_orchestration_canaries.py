@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -102,8 +103,14 @@ def marked_review(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recei
         marked = replace(extract, tables=tuple(with_canaries(table) for table in extract.tables))
         return land(self, marked, *given, **named)  # type: ignore[arg-type]
 
+    # Every line that any logger says, ours and the libraries', is searched like the other files.
+    (home / "logs").mkdir(parents=True)
+    lines = logging.FileHandler(home / "logs" / "said.log", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch, collector() as received:
         patch.setattr(Landing, "load", load_marked)
+        for name in ("", "health_pipeline", "dagster"):
+            patch.setattr(logging.getLogger(name), "handlers", [*logging.getLogger(name).handlers, lines])
+        patch.setattr(logging.getLogger("health_pipeline"), "level", logging.DEBUG)
         settings = Settings(home=home, otel_endpoint=received.endpoint)
         assert run_weekly(settings, [WEEK]).is_published
     return settings.home, received
@@ -118,6 +125,8 @@ def marked_home(marked_review: tuple[Path, Received]) -> Path:
 @pytest.mark.long
 def test_no_canary_leaves_the_private_stores(marked_home: Path) -> None:
     assert list(files_with_token(marked_home)) == []
+    said = (marked_home / "logs" / "said.log").read_text(encoding="utf-8")
+    assert all(f'"event": "{line}"' in said for line in ("pulled", "texts_read", "audited", "published")), said[-2000:]
     # the run did speak of risks, and of what texts say
     release = current_release(Settings(home=marked_home))
     assert release is not None

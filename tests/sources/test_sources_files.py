@@ -239,6 +239,62 @@ def test_a_broken_file_is_refused_and_kept_in_quarantine(desk, name, content, se
     assert kept.read_bytes() == content
 
 
+CANARY = "we are leaving, says zanarik@customer.example"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (f"1002;17850.0;7.25;{CANARY}", "invoices.csv row 30003: a text of 45 characters is not a UTC timestamp"),
+        (f"1002;17850.0;{CANARY};2026-01-06", "invoices.csv row 30003: a text of 45 characters is not an amount"),
+        (
+            f"1002;17850.0;7.25;{CANARY[:14]};{CANARY};2026-01-06",
+            "invoices.csv can't be read (CSV Error on Line: 30003",
+        ),
+        (f"1002;{CANARY}", "invoices.csv can't be read (CSV Error on Line: 30003"),
+    ],
+    ids=["a date", "an amount", "too many columns", "too few columns"],
+)
+def test_a_row_that_slipped_by_a_column_quotes_nobody(desk, line, sentence):
+    """What is refused is logged and posted to the webhook."""
+    desk.table["select"]["source_account_id"] = "Customer"
+    # So far down that the file's form is told by the rows before it, which are sound.
+    desk.write(lines=[*(f"{n};1;5;2026-01-01" for n in range(30_001)), line, LINES[2]])
+    (result,) = desk.load()
+    assert result.status == "refused"
+    assert sentence in result.messages[0]
+    (refused,) = desk.landing.quarantined()
+    for said in (*result.messages, refused.reason):
+        assert not [word for word in ("zanarik", "leaving", "we are") if word in said]
+
+
+def test_a_sentence_in_a_vocabulary_and_in_a_cast_is_not_quoted(desk):
+    desk.table["select"]["status"] = "Customer"
+    desk.table["select"]["source_account_id"] = "'a'"
+    desk.write(lines=[f"1001;{CANARY};7.25;2026-01-06"])
+    (result,) = desk.load()
+    assert "hold words the contract does not know, such as a text of 45 characters (it knows" in result.messages[0]
+    desk.write(lines=[LINES[0], f"1002;1;7.25;{CANARY}"])
+    desk.table["select"] = {**INVOICE, "issued_at": "cast(Issued as timestamp)"}
+    with pytest.raises(MappingError) as error:
+        desk.load()
+    assert "a text of 45 characters, at invoices.csv row 3 (column Issued)." in str(error.value)
+    assert "zanarik" not in f"{result.messages} {error.value}"
+
+
+@pytest.mark.parametrize("cut", [2, 4], ids=["10000 becomes 100", "10000 becomes 1"])
+def test_a_number_that_was_cut_is_not_read(desk, cut):
+    """It would be read silently: 10 is a number as good as 10000."""
+    path = desk.write(lines=["1001;1;5;2026-01-05", "1002;1;5;2026-01-05"])
+    path.write_bytes(
+        b"Issued;InvoiceNo;Customer;Amount\n2026-01-05;1001;1;10000\n2026-01-05;1002;1;10000\n"[: -1 - cut]
+    )
+    (result,) = desk.load()
+    assert result.status == "refused"
+    assert "does not end with a line break, so its last line may be cut" in result.messages[0]
+    assert desk.landing.loads() == []
+
+
 def test_what_a_mapping_allows_is_not_refused(desk):
     desk.write(lines=[])
     desk.table["files"] = {"files": "invoices.csv", "may_be_empty": True, "may_lack_last_newline": True}
