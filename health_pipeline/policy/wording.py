@@ -156,7 +156,12 @@ _DESCRIBE: dict[str, Callable[[float], str]] = {
         f"a sponsor missed {counted(v, 'meeting')} in a row" if v > 0 else "no meeting missed by a sponsor"
     ),
     "silent_channels_60d": lambda v: _none_or("channel", "no channel")(v) + " silent for 60 days",
-    "nps_points_90d": lambda v: f"NPS answers of {v:.1f} points on average in 90 days",
+    # answers are whole points: one answer is no average
+    "nps_points_90d": lambda v: (
+        f"NPS answers of {v:.0f} points in 90 days"
+        if v == round(v)
+        else f"NPS answers of {v:.1f} points on average in 90 days"
+    ),
     "nps_points_change_90d": lambda v: f"NPS answers {v:+.1f} points on the answers before",
     "max_milestone_slip_days": lambda v: (
         f"a milestone {counted(v, 'day')} behind its baseline" if v > 0 else "no milestone behind its baseline"

@@ -17,9 +17,11 @@ import pytest
 from otlp_receiver import Received, collector
 
 from health_pipeline.contract.clocks import Week
+from health_pipeline.mart.published import read_published
 from health_pipeline.orchestration.demo import configure_sources
 from health_pipeline.orchestration.run import run_weekly
 from health_pipeline.publication.releases import current_release
+from health_pipeline.reporting.explain_packet import explain_packet, packet_lines
 from health_pipeline.settings import Settings
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.landing import Landing
@@ -133,6 +135,23 @@ def test_no_canary_leaves_the_private_stores(marked_home: Path) -> None:
     with duckdb.connect(str(release.file), read_only=True) as mart:
         assert mart.execute("select count(*) from risk_packets").fetchall()[0][0] > 0
         assert mart.execute("select count(*) from risk_evidence where kind = 'reported'").fetchall()[0][0] > 0
+
+
+@pytest.mark.long
+def test_explaining_a_packet_prints_the_records_behind_it_and_words_in_the_brief_alone(marked_home: Path) -> None:
+    settings = Settings(home=marked_home)
+    packets = [row["packet_id"] for row in read_published(settings, "risk_packets").to_pylist()]
+    explained = [explain_packet(settings, packet_id) for packet_id in packets]
+    pieces = [piece for one in explained for piece in one.pieces]
+    assert len(pieces) > len(packets)
+    for piece in pieces:
+        assert piece.record is not None, piece.evidence
+        assert piece.evidence["source_record_id"] in map(str, piece.record.values())
+    lines = [line for one in explained for line in packet_lines(one)]
+    assert sum(line.startswith("    landed: ") for line in lines) == len(pieces)
+    assert any(TOKEN in line.lower() for line in lines)
+    without = [line for one in explained for line in packet_lines(replace(one, brief=None, no_brief="left out"))]
+    assert [line for line in without if TOKEN in line.lower()] == []
 
 
 @pytest.mark.long

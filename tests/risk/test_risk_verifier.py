@@ -37,6 +37,7 @@ from health_pipeline.mart.account_facts import (
     Stakeholder,
 )
 from health_pipeline.policy.features import features
+from health_pipeline.policy.wording import describe
 from health_pipeline.risk import evidence_reader, list_readers, verifier
 from health_pipeline.risk.model import Risk
 from health_pipeline.risk.packet import Packet
@@ -400,6 +401,15 @@ def test_writer_and_verifier_join_two_claims_alike(first: str, last: str) -> Non
     """They are written apart; if they differed, a brief would hold its release."""
     if first != last:
         assert spread(first, last, "to") == evidence_reader._joined(first, last, " to ")
+
+
+def test_one_answer_is_told_as_no_average() -> None:
+    answers = [piece(f"n{score}", "backlog", "nps_points_90d", float(score), threshold=6.0) for score in (4, 5)]
+    brief = example_brief(packet(risk(signal("backlog", "n4", "n5"), evidence=tuple(answers)), facts()))
+    (seen,) = [line for heading, line in brief.lines if heading == "What was seen"]
+    assert seen.startswith("NPS answers of 4 and 5 points in 90 days (threshold 6), by use of ")
+    assert describe("nps_points_90d", 4.5) == "NPS answers of 4.5 points on average in 90 days"
+    assert verify(brief.lines, brief.facts, brief.texts) == ()
 
 
 def test_two_claims_say_once_what_they_have_in_common() -> None:
