@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,6 +28,8 @@ _SUFFIXES: dict[str, FileFormat] = {
     ".xlsx": "excel",
 }
 _CHUNK = 1 << 20
+# As `sha256sum FILE > FILE.sha256` writes it. A text file that was cut between two rows is told by nothing else.
+CHECKSUM_SUFFIX = ".sha256"
 
 
 class BrokenFileError(ValueError):
@@ -60,10 +64,12 @@ def check_whole(path: Path, files: InputFiles) -> None:
     Raises
     ------
     BrokenFileError
-        For a file without bytes, a cut gzip or Parquet file, a CSV file without rows or whose last line does not end.
+        For a file without bytes, another one than its checksum was made of, a cut gzip or Parquet file, a CSV file
+        without rows or whose last line does not end.
     """
     if path.stat().st_size == 0:
         raise BrokenFileError(path, "has no bytes; deliver it again.")
+    _check_sum(path, files)
     kind = format_of(path, files)
     if kind == "parquet":
         try:
@@ -77,6 +83,26 @@ def check_whole(path: Path, files: InputFiles) -> None:
             raise BrokenFileError(path, "is not a whole Excel file (.xlsx); deliver it again.")
     else:
         _check_text(path, files, kind)
+
+
+def _check_sum(path: Path, files: InputFiles) -> None:
+    announced = path.with_name(f"{path.name}{CHECKSUM_SUFFIX}")
+    if not announced.is_file():
+        if files.needs_checksum:
+            raise BrokenFileError(path, f"has no {announced.name} beside it, which the mapping wants; deliver both.")
+        return
+    told = re.match(r"\\?([0-9a-fA-F]{64})\b", announced.read_text(encoding="utf-8", errors="replace"))
+    if told is None:
+        raise BrokenFileError(
+            path,
+            f"has a checksum beside it that is none ({announced.name}); make it with `sha256sum`, deliver both.",
+        )
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != told.group(1).lower():
+        raise BrokenFileError(
+            path, f"is not the file that {announced.name} was made of, so it was cut or changed; deliver both again."
+        )
 
 
 def _check_text(path: Path, files: InputFiles, kind: FileFormat) -> None:

@@ -49,6 +49,8 @@ class InputFiles(_Part):
     sheet : of an Excel file; the first one where it is not given
     may_be_empty : a file with a header and no rows is fine
     may_lack_last_newline : a CSV file whose last line has no line break is whole
+    needs_checksum : a file without its checksum beside it (`NAME.sha256`, of `sha256sum`) is refused; one that is there
+        is compared in any case
     """
 
     files: str = Field(min_length=1)
@@ -58,6 +60,7 @@ class InputFiles(_Part):
     sheet: str | None = None
     may_be_empty: bool = False
     may_lack_last_newline: bool = False
+    needs_checksum: bool = False
 
     @field_validator("files")
     @classmethod

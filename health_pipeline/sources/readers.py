@@ -14,7 +14,7 @@ import pyarrow as pa
 from health_pipeline.contract.closest import closest
 from health_pipeline.sources.casts import quote, text_literal
 from health_pipeline.sources.delivered import ROW_ORIGIN
-from health_pipeline.sources.integrity import BrokenFileError, check_whole, format_of, open_bytes
+from health_pipeline.sources.integrity import CHECKSUM_SUFFIX, BrokenFileError, check_whole, format_of, open_bytes
 from health_pipeline.sources.mapping import InputFiles, MappingError
 from health_pipeline.sources.sentences import first_line
 
@@ -32,7 +32,7 @@ def find_files(files: InputFiles, data: Path) -> list[Path]:
     """
     if not data.is_dir():
         raise MappingError(f"{data} is not a folder; name the folder of your files (--data).")
-    found = sorted(path for path in data.glob(files.files) if path.is_file())
+    found = sorted(path for path in data.glob(files.files) if path.is_file() and path.suffix != CHECKSUM_SUFFIX)
     if not found:
         there = sorted(path.name for path in data.iterdir() if path.is_file())
         near = closest(files.files, there)

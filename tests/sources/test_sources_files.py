@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -293,6 +294,44 @@ def test_a_number_that_was_cut_is_not_read(desk, cut):
     assert result.status == "refused"
     assert "does not end with a line break, so its last line may be cut" in result.messages[0]
     assert desk.landing.loads() == []
+
+
+def checksum_of(path: Path) -> Path:
+    """As `sha256sum` writes it."""
+    announced = path.with_name(f"{path.name}.sha256")
+    announced.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    return announced
+
+
+def test_a_file_that_was_cut_between_two_rows_is_told_by_its_checksum(desk):
+    path = desk.write()
+    announced = checksum_of(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"1003")])
+    (result,) = desk.load()
+    assert result.status == "refused"
+    assert result.messages == (
+        "billing load of books: file invoices.csv is not the file that invoices.csv.sha256 was made of, so it was cut "
+        "or changed; deliver both again.",
+    )
+    assert desk.landing.loads() == []
+    assert [load.reason for load in desk.landing.quarantined()] == list(result.messages)
+    path.write_bytes(whole)
+    assert (desk.load()[0].status, desk.totals()) == ("committed", TOTALS)
+    announced.write_text("cut")
+    assert "has a checksum beside it that is none (invoices.csv.sha256)" in desk.load()[0].messages[0]
+
+
+def test_a_mapping_can_want_a_checksum(desk):
+    """Without one a cut between two rows is seen by nobody: that much is said here."""
+    path = desk.write(lines=LINES[:2])
+    desk.table["files"] = {"files": "invoices*", "needs_checksum": True}
+    assert desk.load()[0].messages == (
+        "billing load of books: file invoices.csv has no invoices.csv.sha256 beside it, which the mapping wants; "
+        "deliver both.",
+    )
+    checksum_of(path)
+    assert (desk.load()[0].status, desk.load()[0].status) == ("committed", "duplicate")
 
 
 def test_what_a_mapping_allows_is_not_refused(desk):

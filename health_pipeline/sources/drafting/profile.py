@@ -14,7 +14,7 @@ from health_pipeline.sources.casts import quote
 from health_pipeline.sources.delivered import ROW_ORIGIN
 from health_pipeline.sources.drafting.headers import Header, read_header
 from health_pipeline.sources.drafting.moments import MomentForm, NumberForm, moment_form, number_form
-from health_pipeline.sources.integrity import BrokenFileError, format_of, open_bytes
+from health_pipeline.sources.integrity import CHECKSUM_SUFFIX, BrokenFileError, format_of, open_bytes
 from health_pipeline.sources.mapping import InputFiles, MappingError
 from health_pipeline.sources.readers import read_input
 from health_pipeline.sources.sentences import first_line
@@ -103,7 +103,7 @@ def profile_folder(con: duckdb.DuckDBPyConnection, folder: Path) -> Folder:
     unreadable = [
         f"{path.relative_to(folder).as_posix()}: its name ends in none of {', '.join(SUFFIXES)} (or .gz of one)"
         for path in paths
-        if path not in known and path.suffix.lower() not in (".yaml", ".yml", ".md")
+        if path not in known and path.suffix.lower() not in (".yaml", ".yml", ".md", CHECKSUM_SUFFIX)
     ]
     profiles: list[FileProfile] = []
     for group in _alike(known):
