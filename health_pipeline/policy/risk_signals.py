@@ -18,6 +18,8 @@ Category = PhraseCategory
 # Thirteen of risk, and expansion on the other side.
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 EXPANSION = "expansion"
+# What a general lexicon makes of the words: never a sole cause.
+TONE = "text_sentiment_91d"
 Contribution = Literal["low", "medium", "high", "critical"]
 Explanation = Literal["season", "migration", "automation", "late_data"]
 Identifier = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
@@ -100,6 +102,14 @@ class RiskSignal(Observation):
     playbooks: tuple[Identifier, ...] = Field(min_length=1)
     path_of: str | None = None
     opens_alone: bool = False
+
+    @model_validator(mode="after")
+    def _rests_on_more_than_a_tone(self) -> RiskSignal:
+        if set(self.features) == {TONE}:
+            raise ValueError(
+                f"rests on {TONE} alone, and a general lexicon is a hint in English; compare another feature beside it"
+            )
+        return self
 
     @field_validator("title")
     @classmethod

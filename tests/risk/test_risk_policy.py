@@ -15,7 +15,7 @@ from health_pipeline.policy.documents import BUILT_IN, PolicyError
 from health_pipeline.policy.features import features
 from health_pipeline.policy.playbooks import load_playbooks
 from health_pipeline.policy.record_sets import RECORD_SETS
-from health_pipeline.policy.risk_signals import CATEGORIES, load_risk_signals
+from health_pipeline.policy.risk_signals import CATEGORIES, TONE, load_risk_signals
 
 POLICY = load_risk_signals(None).model
 EVIDENCE_MODELS = DBT_PROJECT / "models" / "intermediate" / "evidence"
@@ -113,6 +113,17 @@ def test_a_half_added_signal_is_refused(tmp_path, fault):
     HALF_ADDED[fault](added)
     with pytest.raises(PolicyError):
         load(tmp_path, {**document, "signals": [*document["signals"], added]})
+
+
+def test_no_signal_rests_on_the_tone_of_texts_alone(tmp_path):
+    assert not any(TONE in one.features for one in POLICY.observations)
+    document = content()
+    changed = next(one for one in document["signals"] if one["id"] == "sentiment_words")
+    changed["when"] = [{"feature": TONE, "comparator": "<", "threshold": -0.5}]
+    with pytest.raises(PolicyError, match="a general lexicon is a hint in English"):
+        load(tmp_path, document)
+    changed["when"].append({"feature": "sentiment_phrases_28d", "comparator": ">=", "threshold": 1})
+    assert load(tmp_path, document)
 
 
 def test_the_same_id_twice_and_a_category_without_a_signal_are_refused(tmp_path):
