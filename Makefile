@@ -53,7 +53,7 @@ test: lint  ## Linters and tests
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: install  ## The long tests
-	.venv/bin/python -m pytest -m long
+	.venv/bin/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: install  ## Measure the review at SCALE=small, medium or large; writes docs/benchmarks.md
 	@.venv/bin/python -m benchmarks --scale $(SCALE)

@@ -1,4 +1,4 @@
-"""What holds for all tests: the longest file goes first, so that two workers end together; one browser for all."""
+"""What holds for all tests: the longest files go first, so that two workers end together; one browser for all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-LONGEST = "test_orchestration_end_to_end.py"
+# Of the quick tests the first, of the long ones all three.
+LONGEST = ("test_orchestration_end_to_end.py", "test_faults_random_kills.py", "test_faults_publication_stress.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

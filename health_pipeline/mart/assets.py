@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from dagster_dbt import (
     DbtProject,
     dbt_assets,
 )
+from packaging.version import Version
 
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.contract.mart import mart_tables
@@ -32,7 +35,7 @@ from health_pipeline.mart.dbt import (
     weeks_apart,
     write_landing_manifest,
 )
-from health_pipeline.mart.warehouse import intermediate_rows, read_mart
+from health_pipeline.mart.warehouse import intermediate_rows, read_marts
 from health_pipeline.observability.dagster_metadata import (
     OWNERS,
     STORES,
@@ -83,6 +86,21 @@ class MartTranslator(DagsterDbtTranslator):
         )
 
 
+class DbtOfThisEnvironment(DbtCliResource):
+    """dbt as it is installed here: its version is known, and nothing is asked of an adapter in this process.
+
+    Each time, dagster-dbt starts dbt once more to ask for its version (3 CPU seconds, and dbt then asks PyPI for a
+    newer one), and makes an adapter for row counts of its own (1.4): the rows are counted here when dbt has ended.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
+        return None
+
+
 def source_key(table: str) -> dg.AssetKey:
     """The asset that lands a dbt source: identity's tables, the load record, or the first kind that sends it."""
     if table.startswith("identity_"):
@@ -111,11 +129,11 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         write_landing_manifest(settings, Landing(settings.landing, settings.quarantine).manifest())
         variables, run_weeks = weeks_apart(dbt_vars(settings, company, weeks))
         environment = {**dbt_environment(settings), **run_weeks}
-        dbt = DbtCliResource(
+        dbt = DbtOfThisEnvironment(
             project_dir=str(DBT_PROJECT),
             profiles_dir=str(DBT_PROJECT),
             target=settings.target,
-            # The one of this environment, which need not be on the PATH.
+            # It need not be on the PATH.
             dbt_executable=str(Path(sys.executable).with_name("dbt")),
         )
         # The lock of runs does not hold back a dbt that outlived its killed run.
@@ -133,15 +151,15 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             yield from events
             results = invocation.get_artifact("run_results.json")["results"]
             raise dg.Failure(description=failure_sentence(results), allow_retries=False)
-        for name in MART_TABLES:
-            table = read_mart(settings, name, weeks if mart_tables()[name].partition == "week" else None)
+        tables = read_marts(settings, MART_TABLES, weeks)
+        for name, table in tables.items():
             report_slices(context, name, table, _numbers(name, table))
         for name, rows in intermediate_rows(settings, weeks).items():
             context.add_asset_metadata({"dagster/row_count": rows.total}, asset_key=dg.AssetKey(["intermediate", name]))
             by_week = {week: {"dagster/partition_row_count": count} for week, count in rows.by_week.items()}
             report_numbers(context, ["intermediate", name], by_week)
         yield from events
-        record = record_build(settings, Path(environment["DBT_TARGET_PATH"]) / "run_results.json", MART_TABLES, weeks)
+        record = record_build(settings, Path(environment["DBT_TARGET_PATH"]) / "run_results.json", tables, weeks)
         logger.info("features_built", weeks=len(weeks), invocation=record.invocation_id)
 
     return [feature_mart]

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from health_pipeline.contract.clocks import Week
+from health_pipeline.contract.content import content_hash
 from health_pipeline.contract.landing import SOURCE_KINDS
-from health_pipeline.mart.warehouse import table_hashes
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import CompanyPolicy, Domain
 from health_pipeline.policy.risk_phrases import load_risk_phrases
@@ -109,12 +109,13 @@ def write_landing_manifest(settings: Settings, manifest: pa.Table) -> Path:
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """The environment variables dbt needs: warehouse, target and log folders, no telemetry."""
+    """The environment variables dbt needs in a process of its own: warehouse, target and log folders, no telemetry."""
     return {
         "HEALTH_WAREHOUSE": str(settings.warehouse),
         "HEALTH_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
         "DBT_TARGET_PATH": str(settings.home / "dbt" / "target"),
         "DBT_LOG_PATH": str(settings.home / "dbt" / "logs"),
+        "HEALTH_DBT_KEEPS_OPEN": "True",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
@@ -319,20 +320,22 @@ def _record_path(settings: Settings) -> Path:
     return settings.warehouse.parent / "build_record.json"
 
 
-def record_build(settings: Settings, run_results: Path, tables: Sequence[str], weeks: Sequence[Week]) -> BuildRecord:
+def record_build(
+    settings: Settings, run_results: Path, tables: Mapping[str, pa.Table], weeks: Sequence[Week]
+) -> BuildRecord:
     """Note which invocation built the tables and what they hold now, after their tests passed.
 
     Parameters
     ----------
     settings : where state lives
     run_results : dbt's `run_results.json` of the build
-    tables : names of the tables dbt built
+    tables : what dbt built, by name: the run's weeks of a weekly table, the whole of a snapshot
     weeks : the run's weeks
     """
     content = json.loads(run_results.read_text(encoding="utf-8"))
     record = BuildRecord(
         content["metadata"]["invocation_id"],
-        table_hashes(settings, tables, weeks),
+        {name: content_hash(table) for name, table in tables.items()},
         tuple(str(week) for week in weeks),
     )
     _record_path(settings).write_text(json.dumps(asdict(record), indent=2, sort_keys=True), encoding="utf-8")

@@ -11,7 +11,7 @@ from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.dbt import read_build_record
 from health_pipeline.mart.published import read_published
-from health_pipeline.mart.warehouse import read_mart
+from health_pipeline.mart.warehouse import read_marts
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES, weeks_of
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.planning.emission import emit_plan
@@ -80,10 +80,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     def candidate_release(context: dg.AssetExecutionContext, config: CandidateConfig) -> dg.MaterializeResult:
         settings = context.resources.settings
         weeks = weeks_of(context)
-        tables = {
-            name: read_mart(settings, name, weeks if mart_tables()[name].partition == "week" else None)
-            for name in weekly_tables()
-        }
+        tables = read_marts(settings, weekly_tables(), weeks)
         return _build(context, tables, weeks, [], "weekly", config.restate_reason)
 
     @dg.asset(
@@ -152,10 +149,7 @@ def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.Assets
     def quarterly_candidate(context: dg.AssetExecutionContext, config: CandidateConfig) -> dg.MaterializeResult:
         settings = context.resources.settings
         quarter = load_company(settings.policy).model.quarter(context.partition_key)
-        tables = {
-            name: read_mart(settings, name, quarters=None if mart_tables()[name].partition == "none" else [quarter])
-            for name in QUARTERLY_TABLES
-        }
+        tables = read_marts(settings, QUARTERLY_TABLES, quarters=[quarter])
         return _build(context, tables, [], [quarter], "quarterly", config.restate_reason)
 
     @dg.asset(

@@ -53,6 +53,17 @@ class Command:
         (os.killpg if is_group else os.kill)(self.process.pid, signal.SIGKILL)
         assert self.process.wait(timeout=30) == -signal.SIGKILL
 
+    def kill_at(self, moment: float) -> bool:
+        """SIGKILL the whole group at a moment of the monotonic clock; False where it had ended by then."""
+        try:
+            self.process.wait(timeout=max(0.0, moment - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            assert self.process.wait(timeout=30) == -signal.SIGKILL
+            return True
+        assert self.process.returncode == 0, self.said
+        return False
+
 
 Start = Callable[..., Command]
 

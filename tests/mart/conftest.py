@@ -243,7 +243,7 @@ class Mart:
         self.company.write_identity(self.settings)
         write_landing_manifest(self.settings, self.company.manifest(through))
         variables = dbt_vars(self.settings, self.policy, weeks)
-        with environment(dbt_environment(self.settings)):
+        with environment({**dbt_environment(self.settings), "HEALTH_DBT_KEEPS_OPEN": "False"}):
             if Mart.parsed is None:
                 ensure_manifest()
                 Mart.parsed = dbtRunner().invoke(["--quiet", "parse", *self._project()]).result

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
+from dbt.version import __version__
 
 from health_pipeline.contract.clocks import Week
+from health_pipeline.mart.assets import DbtOfThisEnvironment
 from health_pipeline.mart.dbt import (
     DBT_PROJECT,
     BuildRecord,
@@ -100,3 +103,11 @@ def test_a_record_that_is_not_there_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="build the feature mart before"):
         read_build_record(Settings(home=tmp_path))
     assert BuildRecord() == BuildRecord("", {}, ())
+
+
+def test_the_version_that_dagster_is_told_is_the_one_dbt_tells():
+    executable = Path(sys.executable).with_name("dbt")
+    dbt = DbtOfThisEnvironment(
+        project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT), dbt_executable=str(executable)
+    )
+    assert str(dbt._cli_version) == __version__

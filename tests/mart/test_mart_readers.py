@@ -13,10 +13,11 @@ import pyarrow as pa
 import pytest
 
 from health_pipeline.contract.clocks import Quarter, Week
+from health_pipeline.contract.content import content_hash
 from health_pipeline.contract.mart import empty_table, mart_tables
 from health_pipeline.mart.connection import WarehouseBusyError, open_duckdb
 from health_pipeline.mart.published import MART_FILE, current_release, read_published
-from health_pipeline.mart.warehouse import read_mart, table_hashes, write_slices
+from health_pipeline.mart.warehouse import read_mart, read_marts, write_slices
 from health_pipeline.settings import Settings
 
 W1, W2 = Week(date(2026, 1, 5)), Week(date(2026, 1, 12))
@@ -60,9 +61,19 @@ def test_writing_the_same_twice_gives_the_same_content(settings):
     hashes = []
     for _ in range(2):
         write_slices(settings, NAME, watermelons(("b", W1), ("a", W1)), weeks=[W1])
-        hashes.append(table_hashes(settings, [NAME], [W1]))
+        hashes.append(content_hash(read_mart(settings, NAME, [W1])))
     assert hashes[0] == hashes[1]
-    assert hashes[0] != table_hashes(settings, [NAME], [W2])
+    assert hashes[0] != content_hash(read_mart(settings, NAME, [W2]))
+
+
+def test_several_tables_read_at_once_are_those_read_one_by_one(settings):
+    write_slices(settings, NAME, watermelons(("a", W1), ("a", W2)), weeks=[W1, W2])
+    write_slices(settings, "segment_models", empty_table("segment_models"))
+    for weeks in (None, [W2]):
+        one_by_one = {NAME: read_mart(settings, NAME, weeks), "segment_models": read_mart(settings, "segment_models")}
+        assert read_marts(settings, [NAME, "segment_models"], weeks) == one_by_one
+    with pytest.raises(LookupError, match="score_contributions_weekly was not built yet"):
+        read_marts(settings, [NAME, "score_contributions_weekly"])
 
 
 def test_rows_outside_the_named_weeks_are_refused_and_nothing_is_written(settings):

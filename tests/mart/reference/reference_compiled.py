@@ -42,7 +42,7 @@ def compile_models(home: Path, company: CompanyPolicy, weeks: Sequence[Week], en
     settings.warehouse.parent.mkdir(parents=True)
     variables = json.dumps(dbt_vars(settings, company, weeks))
     project = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    with environment(dbt_environment(settings)):
+    with environment({**dbt_environment(settings), "HEALTH_DBT_KEEPS_OPEN": "False"}):
         done = dbtRunner().invoke(
             ["--quiet", "--no-print", "compile", *project, "--vars", variables, "--select", f"+{MART}"]
         )

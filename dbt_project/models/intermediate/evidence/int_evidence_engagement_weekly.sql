@@ -9,7 +9,17 @@ with known_notes as (
 notes as (
 
     select
-        *,
+        week,
+        account_id,
+        source_kind,
+        source_system,
+        source_instance,
+        note_id,
+        load_id,
+        occurred_at,
+        available_at,
+        as_of_at,
+        invited_emails,
         lower(activity_type) in ('pulse', 'sentiment', 'csm_pulse') as is_pulse,
         coalesce(direction, 'unknown') = 'two_way' as is_two_way,
         {{ json_number('custom', 'csm_sentiment') }} as csm_sentiment
