@@ -86,6 +86,7 @@ class Negation(PolicyModel):
     after_cues : reach `after` words back to a phrase that stands before them
     not_cues : look like a cue and are none ("not only")
     breaks : end a clause, and with it the reach of a cue
+    tail_breaks : end a clause only for what stands before them: the cue in them denies what follows ("y no")
     bridges : words after which a comma ends no clause, as what they announce follows it ("kein Grund, zu wechseln")
     is_concord : several cues are one negation ("no hay ninguna"); where they are not, two cancel out
     """
@@ -96,10 +97,11 @@ class Negation(PolicyModel):
     before: int = Field(ge=1, le=12)
     after: int = Field(ge=0, le=12)
     breaks: tuple[str, ...] = ()
+    tail_breaks: tuple[str, ...] = ()
     bridges: tuple[str, ...] = ()
     is_concord: bool = False
 
-    @field_validator("cues", "after_cues", "not_cues", "breaks", "bridges")
+    @field_validator("cues", "after_cues", "not_cues", "breaks", "tail_breaks", "bridges")
     @classmethod
     def _is_notation(cls, phrases: tuple[str, ...]) -> tuple[str, ...]:
         for phrase in phrases:

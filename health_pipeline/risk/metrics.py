@@ -57,13 +57,18 @@ def metric_rows(
         is null. Counts have a value and no denominator.
     """
     open_risks = open_risks_of(packets)
-    severe = [row for row in open_risks if row["severity"] in HIGH_RISK]
+    severe = [row for row in open_risks if is_high_risk(row)]
     rows = [_count("open_risks", len(open_risks)), _count("high_risk_open_risks", len(severe))]
     rows.append(_count("high_risk_accounts", len({row["account_id"] for row in severe})))
     for prefix, among in (("", open_risks), ("high_risk_", severe)):
         rows += share_rows(among, decided is not None, prefix)
     rows += decision_rows(decided, week)
     return [{**week, **row} for row in rows]
+
+
+def is_high_risk(row: Packet) -> bool:
+    """Whether a risk is high or critical as suggested or as a person confirmed it: lowering it takes it off no list."""
+    return row["severity"] in HIGH_RISK or row["suggested_severity"] in HIGH_RISK
 
 
 def open_risks_of(packets: Iterable[Packet]) -> list[Packet]:

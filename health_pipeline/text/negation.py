@@ -31,6 +31,7 @@ class NegationScope:
     after_cues: re.Pattern[str] | None
     not_cues: re.Pattern[str] | None
     breaks: re.Pattern[str] | None
+    tail_breaks: re.Pattern[str] | None
     bridges: re.Pattern[str] | None
     before: int
     after: int
@@ -46,6 +47,7 @@ class NegationScope:
             any_of(negation.after_cues),
             any_of(negation.not_cues),
             any_of(negation.breaks),
+            any_of(negation.breaks + negation.tail_breaks),
             any_of(negation.bridges),
             negation.before,
             negation.after,
@@ -79,7 +81,7 @@ class NegationScope:
         tail = folded[end : end + TAIL_REACH]
         stop = _CLAUSE_END.search(tail)
         tail = tail[: stop.start()] if stop else tail
-        if self.breaks is not None and (found := self.breaks.search(tail)):
+        if self.tail_breaks is not None and (found := self.tail_breaks.search(tail)):
             tail = tail[: found.start()]
         words = list(_WORD.finditer(tail))
         return tail[: words[self.after - 1].end()] if len(words) > self.after else tail

@@ -99,6 +99,25 @@ def test_the_brief_on_one_page_has_every_section_and_citation_of_the_stored_one(
         assert line in shown
 
 
+def test_nothing_is_chosen_before_a_person_chooses(house: House) -> None:
+    """No option, no save offer, no severity and no decision: every box is empty, every list begins with nothing."""
+    for action, form in (
+        ("start_review", {}),
+        ("confirm_severity", {"severity": "high"}),
+        ("escalate", {"decision": "not_needed", "reason": "known"}),
+    ):
+        does(house.ledger, action, case_id="pkt_1", **form)
+    page = house.as_(CSM).get("/cases/pkt_1").text
+    offered = re.findall(r'<input type="checkbox" name="mitigations" value="(\w+)"', page)
+    packet = house.desk.published.packet("pkt_1", WEEK)
+    assert packet is not None
+    assert offered == packet.listed("mitigation_options") != []
+    assert re.findall(r"<input[^>]* checked", page) == []
+    assert re.findall(r"<option[^>]* selected", page) == []
+    first = re.findall(r"<select[^>]*>\s*<option value=\"([^\"]*)\"", page)
+    assert set(first) == {""}
+
+
 def test_looking_is_noted_once_for_each_session_and_packet(house: House) -> None:
     for _ in range(3):
         house.as_(CSM).get("/cases/pkt_1")

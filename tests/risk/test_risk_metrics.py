@@ -99,6 +99,15 @@ def test_high_risks_are_counted_apart_and_what_has_ended_or_is_growth_is_no_open
     assert found["high_risk_packets_with_owner"] == (1.0, 1, 1)
 
 
+def test_a_risk_that_a_person_lowered_stays_among_the_high_ones():
+    """As in `doctor --audit` and in the team's figures of the desk."""
+    lowered = packet("a", severity="medium", suggested_severity="high", severity_status="confirmed")
+    raised = packet("b", severity="critical", suggested_severity="low", severity_status="confirmed")
+    found = metrics(lowered, raised, packet("c", severity="medium", suggested_severity="medium"))
+    assert found["high_risk_accounts"] == (2.0, 2, None)
+    assert found["high_risk_packets_with_owner"] == (1.0, 2, 2)
+
+
 def test_a_share_of_nothing_is_unknown():
     assert metrics()[RATE] == (None, 0, 0)
     assert metrics()["open_risks"] == (0.0, 0, None)

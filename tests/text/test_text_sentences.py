@@ -278,6 +278,7 @@ COMPARED = {
         "They had a demo from a competitor; the users want to stay.",
         "Wir prüfen andere Anbieter und wissen nicht, ob wir bei Ihnen bleiben.",
         "Ils comparent plusieurs fournisseurs et ne savent pas s'ils vont rester chez nous.",
+        "Están comparando otros proveedores y no han decidido seguir con nosotros.",
     ),
     False: (
         "They looked at two other vendors and decided to stay with us for three more years.",
@@ -294,3 +295,17 @@ COMPARED = {
 def test_a_comparison_that_ended_with_us_is_no_competition(finder, is_said, texts):
     found = {text: "competitive" in risks(finder, text) for text in texts}
     assert found == dict.fromkeys(texts, is_said)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_risk"),
+    [
+        ("Miramos a la competencia y nunca lo ocultamos.", True),
+        ("Nos compara con un competidor y no responde.", True),
+        ("No miramos a la competencia y no pensamos cambiar de proveedor.", False),
+        ("Ils ont vu un concurrent et n'en parlent pas.", True),
+        ("Nous ne regardons pas la concurrence et ne voulons pas changer de prestataire.", False),
+    ],
+)
+def test_a_denial_after_and_denies_what_follows_it(finder, text, is_risk):
+    assert ("competitive" in risks(finder, text)) is is_risk
