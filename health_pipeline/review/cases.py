@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from health_pipeline.contract.case_states import EFFECTIVE, ENDED, UNDER_WAY, UNTOUCHED, Outcome, State
+from health_pipeline.contract.case_states import DRAWN, EFFECTIVE, ENDED, UNDER_WAY, UNTOUCHED, Outcome, State
 from health_pipeline.policy.review import Severity
 
 SEVERITY_RANK: dict[str | None, int] = {None: 0, "low": 1, "medium": 2, "high": 3, "critical": 4}
@@ -207,6 +207,9 @@ def waits_from(case: Case) -> date | None:
         return None
     if case.state == "deferred":
         return case.deferred_until
+    if case.state == DRAWN:
+        # from its week's end on, whenever its release was taken in
+        return case.week + timedelta(days=7)
     if case.state not in UNDER_WAY:
         return case.detected_at.date()
     days = [case.follow_up_on, case.week if case.is_quiet else None]
@@ -237,5 +240,5 @@ def queue_reason(case: Case, now: datetime) -> str | None:
         "withdrawn": "the proposal was withdrawn",
         "expired": "its approval or acceptance has expired",
         "reopened": "reopened",
-        "drawn": "drawn at random among what nothing flagged",
+        DRAWN: "drawn at random among what nothing flagged",
     }.get(case.state, "its approval ends")

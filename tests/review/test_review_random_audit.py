@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -152,14 +152,27 @@ def test_the_page_shows_what_each_signal_read_in_that_week_and_what_is_not_known
     drawn = DrawnAccount("acc_000000000001", MONDAY, datetime(2026, 11, 16, tzinfo=UTC), CSM, 0.02)
     house.ledger.take_in("r1", [], [drawn])
     page = text_of(house.as_(CSM).get(f"/cases/{drawn.case_id}").text)
-    assert "3 open tickets line at least 3, met" in page
+    assert "3 open tickets threshold at least 3, met" in page
     # measured, but of a domain whose data is too old: it meets nothing
-    assert "Usage change share (4 weeks) not known line at most -30 %" in page
+    assert "Usage change share (4 weeks) not known threshold at most -30 %" in page
     # the only one that is met comes first, what is not known comes last
     assert page.index("Three or more tickets are unresolved") < page.index("Use of the product fell by 30 %")
     policy = load_risk_signals(None).model
     for signal in policy.signals:
         assert (signal.title in page) == (signal.category != "expansion")
+
+
+def test_an_account_drawn_five_weeks_ago_waits_no_more_and_is_still_open(house: House) -> None:
+    draws = [
+        DrawnAccount(f"acc_{number:012d}", MONDAY - timedelta(weeks=weeks), DRAWN.as_of_at, CSM, 0.02)
+        for number, weeks in enumerate((0, 3, 5))
+    ]
+    house.ledger.take_in("r1", [], draws)
+    shown = {
+        when: [draw.account_id for draw in draws if draw.case_id in house.as_(CSM).get(f"/queue?when={when}").text]
+        for when in ("waiting", "open")
+    }
+    assert shown == {"waiting": [one.account_id for one in draws[:2]], "open": [one.account_id for one in draws]}
 
 
 def test_a_finding_needs_the_forms_token_the_right_and_the_case_as_it_is(drawn_house: House) -> None:

@@ -21,6 +21,8 @@ When = Literal["waiting", "quiet", "open", "ended"]
 PAGE = 50
 RENEWAL_DAYS = (30, 60, 90, 180)
 SOON_DAYS = 90
+# An account drawn longer ago is not among what waits any more: it stays among all that are open.
+DRAWN_DAYS = 28
 GROUPS = ("overdue", "due_this_week", "waiting", "quiet", DRAWN)
 SEVERITIES = ("critical", "high", "medium", "low")
 
@@ -231,7 +233,10 @@ def _conditions(wanted: QueueFilter, names: Mapping[str, str], now: datetime) ->
     # As one expression: SQLite would take an `or` apart over two indices, and read every document on the way.
     is_due = CASE.c.follow_up_on <= end_of_week(today)
     if wanted.when == "waiting":
-        found.append(case((is_due, 1), (_SET_ASIDE, 0), (CASE.c.waits_from <= today, 1), else_=0) == 1)
+        is_old_draw = and_(CASE.c.state == DRAWN, CASE.c.waits_from < today - timedelta(days=DRAWN_DAYS))
+        found.append(
+            case((is_due, 1), (_SET_ASIDE, 0), (is_old_draw, 0), (CASE.c.waits_from <= today, 1), else_=0) == 1
+        )
     if wanted.when == "quiet":
         found.append(case((is_due, 0), (_SET_ASIDE, 1), else_=0) == 1)
     if wanted.when == "ended":
