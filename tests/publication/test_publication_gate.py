@@ -32,6 +32,7 @@ from health_pipeline.publication.releases import (
     current_release,
     damages,
     list_releases,
+    prune,
     publish_lock,
     rollback,
 )
@@ -297,6 +298,26 @@ def test_retention_keeps_what_is_current(published: Settings) -> None:
     kept = [release.name for release in list_releases(published)]
     assert kept == [second.name, third.name, fourth.name]
     assert current_release(published) == fourth
+
+
+def test_what_is_current_is_not_removed_however_old(published: Settings) -> None:
+    """After a rollback to the oldest of four, clean-up a month later keeps it; once it is not current, it goes."""
+    first = current_release(published)
+    assert first is not None
+    last = FIRST_WEEK.shift(2)
+    newer = [
+        publish_weeks(
+            published, [last], build_tables([last], scores={("a0000", last): score}), restate=True, reason="again"
+        )
+        for score in (70.0, 71.0, 72.0)
+    ]
+    month_later = built_at(last) + timedelta(days=30)
+    rollback(published, first.name, "wrong rates", "ana@example.com", built_at(last))
+    assert prune(published, month_later) == []
+    assert current_release(published) == first
+    rollback(published, newer[-1].name, "rates were right", "ana@example.com", built_at(last))
+    assert prune(published, month_later) == [first.name]
+    assert [release.name for release in list_releases(published)] == [release.name for release in newer]
 
 
 def test_a_reader_is_not_disturbed(published: Settings) -> None:
