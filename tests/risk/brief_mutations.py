@@ -37,6 +37,11 @@ def mutations(lines: Lines) -> Iterator[tuple[str, Lines]]:
         for what, changed in _cites(cites, lines):
             yield f"line {place}: {what}", (*lines[:place], (heading, text + changed), *lines[place + 1 :])
         if place and cites and lines[place - 1][0] == heading and _CITATIONS.search(lines[place - 1][1]):
+            before, own = _CITATIONS.search(lines[place - 1][1]), cites
+            assert before is not None
+            other = (heading, lines[place - 1][1][: before.start()] + own)
+            swapped = (*lines[: place - 1], other, (heading, text + before.group(0)), *lines[place + 1 :])
+            yield f"lines {place - 1} and {place} with each other's citations", swapped
             merged = (*lines[: place - 1], (heading, lines[place - 1][1] + cites), *lines[place + 1 :])
             yield f"line {place} told in another's sentence", merged
         for what, changed, left in _members(text, cites):
@@ -120,6 +125,10 @@ def _members(text: str, cites: str) -> Iterator[tuple[str, str, str]]:
         return
     opening, _, rest = text.partition(": ")
     members = rest.removesuffix(".").split("; ")
+    for place in range(len(labels) - 1):
+        turned = [*labels[:place], labels[place + 1], labels[place], *labels[place + 2 :]]
+        if len(members) == len(labels) and members[place] != members[place + 1]:
+            yield f"{labels[place]} and the next cited for each other", text, "".join(f" [{one}]" for one in turned)
     for place, label in enumerate(labels):
         left = "".join(f" [{other}]" for other in labels if other != label)
         yield f"{label} no longer cited", text, left

@@ -464,6 +464,8 @@ def test_mutations_are_many_and_of_every_kind() -> None:
         "dropped",
         "left out of its group",
         "no longer cited",
+        "with each other's citations",
+        "cited for each other",
     ):
         assert any(kind in what for what in made), kind
 
