@@ -86,6 +86,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             "reopened": taken.reopened,
             "renewed": taken.renewed,
             "accounts drawn at random": taken.drawn,
+            "cases of customers that have left": taken.left,
             "approvals expired": expired,
             "told of high risks": told.type == TOLD if told else "nothing to tell, or no webhook",
         }

@@ -150,6 +150,8 @@ class Case:
     value_at_risk: Decimal | None = None
     days_to_renewal: int | None = None
     is_quiet: bool = False
+    # The first week that did not review the customer any more; None where the newest packet's week does.
+    left_by: date | None = None
     supporting_evidence: int = 0
     # Each piece of the newest packet and its kind: what is inferred from absence confirms nothing.
     evidence: tuple[tuple[str, str], ...] = ()
@@ -229,7 +231,8 @@ def queue_reason(case: Case, now: datetime) -> str | None:
     if case.follow_up_on is not None and case.follow_up_on <= today:
         return f"follow-up of {case.follow_up_on} is due"
     if case.is_quiet and case.state not in {"proposed", "approved"}:
-        return "quiet for long enough: proposed for closing"
+        is_gone = case.left_by is not None
+        return f"{'the customer has left' if is_gone else 'quiet for long enough'}: proposed for closing"
     return {
         "detected": "new",
         "in_review": "in review",

@@ -23,6 +23,7 @@ from health_pipeline.review.cases import (
 TEXT_ERASED = "text_erased"
 PACKET_RENEWED = "packet_renewed"
 AUDIT_DRAWN = "audit_drawn"
+CUSTOMER_LEFT = "customer_left"
 
 
 def fold(case: Case | None, event: Event) -> Case:
@@ -47,6 +48,8 @@ def fold(case: Case | None, event: Event) -> Case:
     if event.type == PACKET_RENEWED:
         # The same packet in a newer week: no form that is open on it is out of date.
         return replace(_with_packet(case, event), logged=logged)
+    if event.type == CUSTOMER_LEFT:
+        return replace(case, is_quiet=True, left_by=date.fromisoformat(event.payload["week"]), logged=logged)
     if event.case_version == case.version:
         return replace(case, logged=logged)
     changed = _CHANGES[event.type](case, event) if event.type in _CHANGES else case
@@ -138,6 +141,7 @@ def _with_packet(case: Case, event: Event) -> Case:
         value_at_risk=None if at_risk is None else Decimal(at_risk),
         days_to_renewal=values["days_to_renewal"],
         is_quiet=values["is_quiet"],
+        left_by=None,
         supporting_evidence=values["supporting_evidence"],
         evidence=tuple((one, kind) for one, kind in values["evidence"]),
         assumptions=case.assumptions + new,

@@ -16,7 +16,7 @@ from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.review.cases import SEVERITY_RANK, Case
 from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
-from health_pipeline.review.fold import PACKET_RENEWED
+from health_pipeline.review.fold import CUSTOMER_LEFT, PACKET_RENEWED
 from health_pipeline.review.permissions import SYSTEM
 
 TAKEN_IN = "release_taken_in"
@@ -72,6 +72,7 @@ class Intake:
     renewed: int = 0
     unchanged: int = 0
     drawn: int = 0
+    left: int = 0
 
 
 def read_packets(release: PublishedRelease, weeks: Sequence[Week]) -> list[IncomingPacket]:
@@ -109,6 +110,22 @@ def read_packets(release: PublishedRelease, weeks: Sequence[Week]) -> list[Incom
     for piece in pieces:
         by_packet.setdefault((piece[0], piece[1]), []).append(piece[2:])
     return [_incoming(row, by_packet.get((row["packet_id"], row["week"]), ())) for row in rows]
+
+
+def read_reviewed(release: PublishedRelease) -> frozenset[str]:
+    """Accounts that the release's newest week reviewed; who has no contract any more is not among them."""
+    newest = release.published_weeks[-1].monday
+    with open_duckdb(release.file, read_only=True) as connection:
+        rows = connection.execute("select account_id from account_health_weekly where week = ?", [newest]).fetchall()
+    return frozenset(account for (account,) in rows)
+
+
+def left_draft(case: Case, week: Week, release: str, now: datetime) -> Draft:
+    """The event of a customer who is reviewed no more: the case is proposed for closing, and a person closes it."""
+    key = f"{CUSTOMER_LEFT}:{case.case_id}:{week}"
+    name = f"intake:{hashlib.sha256(key.encode()).hexdigest()}"
+    payload = {"release": release, "week": str(week)}
+    return Draft(CUSTOMER_LEFT, SYSTEM, now, payload, case.case_id, case.version, case.packet_hash, name)
 
 
 _COLUMNS_THERE = (

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from health_pipeline.contract.case_states import OPEN
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.event_chain import GENESIS
 from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.drawn_accounts import DrawnAccount, drawn_draft
 from health_pipeline.review.events import Draft, append, read_events
 from health_pipeline.review.fold import PACKET_RENEWED, fold
-from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, drafts_of
+from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, drafts_of, left_draft
 from health_pipeline.review.permissions import SYSTEM
 from health_pipeline.review.projection import find_cases, save_cases
+from health_pipeline.review.schema import CASE
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """The accounts that a week reviewed."""
+
+    week: Week
+    accounts: Collection[str]
 
 
 def take_in(
@@ -24,20 +34,24 @@ def take_in(
     release: str,
     incoming: Sequence[IncomingPacket],
     drawn: Sequence[DrawnAccount],
+    reviewed: Reviewed | None,
     now: datetime,
 ) -> Intake:
-    """Take packets and drawn accounts in, in their order; the same ones again leave nothing.
+    """Take packets and drawn accounts in, in their order, then who has left; the same again leaves nothing.
 
     Parameters
     ----------
     connection : in a transaction of `database.writing`
+    reviewed : the newest week's accounts; None where nobody says: nobody has left then
     """
-    ids = list(dict.fromkeys([*(packet.packet_id for packet in incoming), *(one.case_id for one in drawn)]))
+    gone = _of_gone_customers(connection, reviewed)
+    named = [packet.packet_id for packet in incoming] + [one.case_id for one in drawn] + [name for _, name in gone]
+    ids = list(dict.fromkeys(named))
     before = find_cases(connection, ids)
     cases: dict[str, Case] = dict(before)
     drafts: list[Draft] = []
     counts = dict.fromkeys(
-        ("detected", "rebuilt", "returned_to_review", "reopened", "renewed", "unchanged", "drawn"), 0
+        ("detected", "rebuilt", "returned_to_review", "reopened", "renewed", "unchanged", "drawn", "left"), 0
     )
     for packet in incoming:
         made = drafts_of(cases.get(packet.packet_id), packet, release, now)
@@ -50,6 +64,13 @@ def take_in(
             counts["drawn"] += 1
             cases[one.case_id] = fold(None, _unchained(draw))
             drafts.append(draw)
+    for week, name in gone:
+        case = cases[name]
+        if case.left_by is None and not case.has_ended:
+            counts["left"] += 1
+            draft = left_draft(case, week, release, now)
+            cases[name] = fold(case, _unchained(draft))
+            drafts.append(draft)
     weeks = tuple(sorted({packet.week for packet in incoming} | {one.week for one in drawn}))
     if drafts:
         changed = {draft.case_id for draft in drafts}
@@ -57,6 +78,16 @@ def take_in(
         append(connection, [*drafts, Draft(TAKEN_IN, SYSTEM, now, {"release": release, "weeks": days, **counts})])
         save_cases(connection, (cases[one] for one in ids if one in changed), set(before))
     return Intake(release, weeks, **counts)
+
+
+def _of_gone_customers(connection: Connection, reviewed: Reviewed | None) -> list[tuple[Week, str]]:
+    """The week, and open cases of risks whose account it did not review; an account drawn at random stays as it is."""
+    if reviewed is None:
+        return []
+    rows = connection.execute(select(CASE.c.case_id, CASE.c.account_id).where(CASE.c.state.in_(OPEN)))
+    return [
+        (reviewed.week, name) for name in sorted(row.case_id for row in rows if row.account_id not in reviewed.accounts)
+    ]
 
 
 def last_week_taken_in(connection: Connection) -> Week | None:

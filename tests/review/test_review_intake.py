@@ -33,15 +33,26 @@ def row_of(table: str, **values: Any) -> dict[str, Any]:
 
 
 def published(
-    folder: Path, name: str, packets: list[dict[str, Any]], evidence: list[dict[str, Any]], weeks: list[date]
+    folder: Path,
+    name: str,
+    packets: list[dict[str, Any]],
+    evidence: list[dict[str, Any]],
+    weeks: list[date],
+    reviewed: tuple[str, ...] = ("acc_1",),
 ) -> Published:
+    """A release; its newest week reviewed the accounts of its packets and those named."""
     file = folder / f"{name}.duckdb"
+    accounts = {*reviewed, *(row["account_id"] for row in packets if row["week"] == weeks[-1])}
     with duckdb.connect(str(file)) as connection:
         for table, rows in (("risk_packets", packets), ("risk_evidence", evidence)):
             schema = mart_tables()[table].arrow_schema
             connection.register("given", pa.Table.from_pylist([row_of(table, **row) for row in rows], schema=schema))
             connection.execute(f"create table {table} as select * from given")
             connection.unregister("given")
+        connection.execute("create table account_health_weekly (account_id varchar, week date)")
+        connection.executemany(
+            "insert into account_health_weekly values (?, ?)", [[account, weeks[-1]] for account in sorted(accounts)]
+        )
     return Published(name, file, tuple(Week(day) for day in weeks))
 
 
@@ -126,6 +137,27 @@ def test_the_same_packet_a_week_later_is_renewed(ledger: Ledger, tmp_path: Path)
     assert case.version == approved.version
     assert approval_holds(case, ledger.clock.now())
     does(ledger, "take_action", case_id="a", mitigation="training", channel="call")
+
+
+def test_a_case_of_a_customer_who_has_left_stands_aside(ledger: Ledger, tmp_path: Path) -> None:
+    later, latest = date(2026, 11, 16), date(2026, 11, 23)
+    ledger.intake(published(tmp_path, "r000002", [packet_row("a", WEEK), packet_row("b", WEEK)], [], [WEEK]))
+    does(ledger, "dismiss", LEAD, "b", reason_code="signal_wrong", reason="Nothing to it.")
+    before = ledger.case("a")
+    taken = ledger.intake(published(tmp_path, "r000003", [], [], [WEEK, later]))
+    case = ledger.case("a")
+    assert (taken.left, case.left_by, case.is_quiet) == (1, later, True)
+    assert (case.state, case.version, case.packet_hash) == (before.state, before.version, before.packet_hash)
+    assert queue_reason(case, ledger.clock.now()) == "the customer has left: proposed for closing"
+    # who had ended it, and who is still reviewed, is as they were
+    assert ledger.case("b").left_by is None and ledger.case("p-1").left_by is None
+    head = ledger.head()
+    assert ledger.intake(published(tmp_path, "r000004", [], [], [WEEK, later])).left == 0
+    assert ledger.head() == head
+    back = packet_row("a", latest, packet_hash="another")
+    assert ledger.intake(published(tmp_path, "r000005", [back], [], [WEEK, later, latest])).rebuilt == 1
+    assert (ledger.case("a").left_by, ledger.case("a").is_quiet) == (None, False)
+    assert ledger.rebuild() == 3 and ledger.verify().holds
 
 
 def test_a_packet_without_a_hash_is_not_taken_in(ledger: Ledger, tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ EVENT_WORDS: dict[str, str] = {
     "closed": "closed the case",
     "reopened": "reopened",
     "expired": "approval or acceptance expired",
+    "customer_left": "noted that the customer has left",
     "audit_drawn": "drew it at random among what nothing flagged",
     "audit_finding_recorded": "said what they found",
     "refused_by_stop_rule": "was stopped by a rule",

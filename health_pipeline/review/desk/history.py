@@ -15,6 +15,7 @@ from health_pipeline.review.people import USER_SET
 from health_pipeline.review.permissions import SYSTEM
 
 ERASED = "erased"
+_TAKEN_IN = frozenset({"risk_detected", "packet_built", "packet_renewed", "reopened", "customer_left"})
 _ROUTINE = frozenset({"packet_built", "packet_renewed", "packet_viewed", "evidence_opened"})
 HIDDEN = "there is one; the owner and the leads of their team can read it"
 
@@ -89,7 +90,7 @@ def _written(event: Event) -> Iterable[tuple[str, Mapping[str, str]]]:
 
 
 def _details(visit: Visit, event: Event) -> tuple[tuple[str, str], ...]:
-    if event.type in {"risk_detected", "packet_built", "packet_renewed", "reopened"} and event.actor == SYSTEM:
+    if event.actor == SYSTEM and event.type in _TAKEN_IN:
         shown: tuple[str, ...] = ("week", "severity")
     elif event.type == "refused_by_stop_rule":
         return (("asked for", str(event.payload.get("action", "")).replace("_", " ")),)
