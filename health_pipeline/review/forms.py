@@ -112,6 +112,7 @@ FORMS: dict[str, tuple[Field, ...]] = {
     "record_response": (_required("response", "choice", RESPONSES), _NOTE),
     "await_outcome": (),
     "record_outcome": (_required("outcome", "choice", get_args(Outcome)), Field("reason", "text")),
+    "record_loss": (_required("outcome", "choice", ("lost",)), _REASON),
     "record_residual_risk": (_required("residual_actual", "choice", SEVERITIES), _NOTE),
     "close": (_NOTE,),
     "reopen": (_REASON,),

@@ -250,6 +250,12 @@ def _measurement_missing(question: Question) -> str | None:
     return f"Not logged yet: {', '.join(missing)}; a case is closed when it is measured." if missing else None
 
 
+def _customer_is_there(question: Question) -> str | None:
+    if question.case.left_by is not None:
+        return None
+    return "The newest weekly review has this customer; a loss is recorded once it has them no more."
+
+
 def _not_confirmed_by_evidence(question: Question) -> str | None:
     kinds = dict(question.case.evidence)
     named = question.form.values.get("evidence_ids", [])
@@ -334,6 +340,13 @@ STOP_RULES: dict[str, StopRule] = {
             "the owner, by recording it",
             "outcome_recorded",
             _measurement_missing,
+        ),
+        StopRule(
+            "customer_is_there",
+            "The customer has not left",
+            _NOBODY,
+            "customer_left",
+            _customer_is_there,
         ),
         StopRule(
             "not_confirmed_by_evidence",

@@ -33,6 +33,8 @@ def stopped(house: House, clock: SetClock, rule_id: str) -> tuple[str, dict[str,
     if rule_id == "not_confirmed_by_evidence":
         does(ledger, "start_review", case_id="pkt_1")
         return CSM, {"action": "confirm_cause", "cause_id": "x", "evidence_ids": "none-such", "note": "Typed."}
+    if rule_id == "customer_is_there":
+        return CSM, {"action": "record_loss", "outcome": "lost", "reason": "Typed."}
     if rule_id == "needs_higher_permission":
         return CSM, {"action": "dismiss", "reason_code": "duplicate", "reason": "Typed."}
     does(ledger, "start_review", case_id="pkt_1")

@@ -410,7 +410,7 @@ def send(page: Page, case: Case, action: str, asked: dict[str, str], by_hand: bo
 
 
 # What the page's own form can't say: nobody is offered these.
-MADE_UP = {"not_permitted", "state_forbids", "no_approval", "not_confirmed_by_evidence"}
+MADE_UP = {"not_permitted", "state_forbids", "no_approval", "not_confirmed_by_evidence", "customer_is_there"}
 
 
 @pytest.mark.long

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from reviewing import (
     ADMIN,
@@ -20,6 +22,7 @@ from reviewing import (
     until_proposed,
 )
 
+from health_pipeline.contract.clocks import Week
 from health_pipeline.review import (
     ConflictError,
     Decision,
@@ -31,6 +34,7 @@ from health_pipeline.review import (
     approval_holds,
     queue_reason,
 )
+from health_pipeline.review.taking_in import Reviewed
 
 
 def test_a_risk_is_saved_step_by_step(ledger: Ledger, clock: SetClock) -> None:
@@ -62,6 +66,19 @@ def test_a_risk_is_saved_step_by_step(ledger: Ledger, clock: SetClock) -> None:
         "closed",
     ]
     assert ledger.verify().holds
+
+
+def test_a_customer_who_left_before_anybody_decided_is_a_loss_and_no_false_positive(ledger: Ledger) -> None:
+    loss = {"outcome": "lost", "reason": "They told us on the phone."}
+    assert refused(ledger, "record_loss", **loss) == ["customer_is_there"]
+    gone = Reviewed(Week(date(2026, 11, 16)), ["acc_2"])
+    assert ledger.take_in("r2", [], (), gone).left == 1
+    assert does(ledger, "record_loss", **loss).state == "awaiting_outcome"
+    assert refused(ledger, "close") == ["measurement_missing"]
+    does(ledger, "record_residual_risk", residual_actual="high")
+    case = does(ledger, "close")
+    assert (case.state, case.outcome, case.approval, case.dismissal_reason) == ("closed", "lost", None, None)
+    assert not approval_holds(case, ledger.clock.now()) and ledger.verify().holds
 
 
 def test_an_owner_approves_what_is_small_and_a_lead_what_is_not(ledger: Ledger) -> None:

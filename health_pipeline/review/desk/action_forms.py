@@ -118,8 +118,10 @@ def offered_forms(
             action == asked,
         )
         for action, words in ACTION_WORDS.items()
-        # Who is in the review need not start it.
-        if action in allowed and (action, case.state) != ("start_review", "in_review")
+        # Who is in the review need not start it, and who is there has not left.
+        if action in allowed
+        and (action, case.state) != ("start_review", "in_review")
+        and (action != "record_loss" or case.left_by is not None)
     ]
 
 

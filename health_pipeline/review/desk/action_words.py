@@ -54,6 +54,11 @@ ACTION_WORDS: dict[str, ActionWords] = {
     "dismiss": ActionWords(
         "Dismiss as a false positive", "The signal was wrong, or means something else.", "set_aside", "d"
     ),
+    "record_loss": ActionWords(
+        "Record that the customer has left",
+        "Lost before anything was approved: a fact, not a forecast. The case then closes as any other.",
+        "set_aside",
+    ),
     "supersede": ActionWords("Mark as covered by another case", "The other case carries on for both.", "set_aside"),
     "confirm_severity": ActionWords("Confirm the severity", "The packet suggests one; a person says it.", "about"),
     "escalate": ActionWords("Decide on escalation", "Escalated, or not needed and why.", "about"),
