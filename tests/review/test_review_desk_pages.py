@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from html import unescape
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from desk_house import WEEK, House, next_key, settle
 from reviewing import ADMIN, ANALYST, CSM, LEAD, NOW, OTHER_CSM, SetClock, act, does, packet, until_proposed
 from stopping import stopped
 
+from health_pipeline.contract.clocks import Week
 from health_pipeline.review.desk.pages.cases import read_filter_query
 from health_pipeline.review.desk.queue import QueueFilter, read_filter
 from health_pipeline.review.desk.stop_list import HOLDS, in_words
 from health_pipeline.review.desk.team_metrics import MEASURED, team_figures
 from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import STOP_RULES
+from health_pipeline.review.taking_in import Reviewed
 from health_pipeline.risk.restricted import brief_lines, erase_record, read_body
 
 TESTS = Path(__file__).parent
@@ -325,3 +328,16 @@ def test_quiet_cases_are_set_aside_until_somebody_takes_them_up_or_a_date_is_due
     assert shown() == {"pkt_1", "pkt_2", "pkt_3"} and shown("?when=quiet") == set()
     does(ledger, "start_review", CSM, "pkt_1")
     assert shown("?when=quiet") == set() and "pkt_1" in shown()
+
+
+def test_a_customer_who_has_left_is_said_to_have_and_the_loss_can_be_recorded(house: House) -> None:
+    ledger, path = house.ledger, "/cases/pkt_1"
+    assert "has left" not in text_of(house.as_(CSM).get(path).text)
+    others = [case.account_id for case in ledger.cases() if case.case_id != "pkt_1"]
+    ledger.take_in("r2", [], (), Reviewed(Week(date(2026, 11, 16)), others))
+    page = text_of(house.as_(CSM).get(path).text)
+    assert "The customer has left: the review of the week of 16 Nov 2026 has it no more." in page
+    assert "The customer has left: proposed for closing" in text_of(house.as_(CSM).get("/queue?when=quiet").text)
+    sent = house.decide(CSM, "record_loss", "pkt_1", outcome="lost", reason="They said so.")
+    assert (sent.status_code, ledger.case("pkt_1").outcome) == (303, "lost")
+    assert "the pipeline noted that the customer has left : week 2026-11-16" in text_of(house.as_(CSM).get(path).text)
