@@ -213,6 +213,7 @@ def _judged_parts(found: Validation) -> dict[str, Any]:
         "lists": tables.list_table(found),
         "baselines": tables.baseline_table(found),
         "populations": tables.population_table(found),
+        "segment_tables": tables.segment_tables(found),
         "outcomes": tables.outcome_table(found),
     }
 

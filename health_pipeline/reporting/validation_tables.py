@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from health_pipeline.policy.wording import TIER_WORDS
 from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.reporting.validation_charts import LINES, tier_rows
 from health_pipeline.reporting.validation_words import OUTCOME_WORDS, interval_text, share, with_interval
 from health_pipeline.scoring.validation.assessment import ALL, Validation
 from health_pipeline.scoring.validation.baselines import BASELINES
+from health_pipeline.scoring.validation.calibration import SHOWN_TIERS
 from health_pipeline.scoring.validation.challenger import COMPARED, Challenger
 from health_pipeline.scoring.validation.challenger_files import most_changed
 
@@ -134,6 +136,44 @@ def population_table(found: Validation) -> Table:
         ("Of those that left, at risk", True),
     )
     return Table("By segment and over time", columns, rows, "No outcome is known.")
+
+
+def segment_tables(found: Validation) -> list[Table]:
+    """How often by tier, and how early, in each segment; none where there is one segment."""
+    figures = found.figures[(found.figures["outcome"] == "churned") & (found.figures["kind"] == "segment")]
+    segments = list(dict.fromkeys(figures["population"]))
+    if not segments:
+        return []
+    by_key = figures.set_index(["population", "statistic", "of"])
+    present = set(figures.loc[figures["statistic"] == "rate", "of"])
+    tiers = [tier for tier in SHOWN_TIERS if tier in present]
+    weeks = [seen.weeks for seen in found.leads.seen]
+    rates, leads = [], []
+    for segment in segments:
+        name = Cell(f"Segment “{segment}”")
+        cells = [_segment_cell(by_key, (segment, "rate", tier)) for tier in tiers]
+        rates.append((name, *cells))
+        warned = [(segment, f"at_risk_{number}_weeks_before", "at_risk") for number in weeks]
+        median = _segment_cell(by_key, (segment, "lead_weeks_median", "at_risk"), "weeks")
+        leads.append((name, *(_segment_cell(by_key, key) for key in warned), median))
+    tier_note = "One reading per account and 13 weeks, by the segment of the reading. Wilson’s interval."
+    lead_note = (
+        "Of those that left, the share at risk at least so long before, by the segment of their last reading, notices "
+        "counted; the CSV has it without. Median: whole weeks, of those that were at risk."
+    )
+    tier_columns = (("Left within 13 weeks", False), *((TIER_WORDS[tier], True) for tier in tiers))
+    lead_columns = (("At risk before leaving", False), *((f"{number} weeks", True) for number in weeks), ("Median", True))
+    return [
+        Table("How often, by segment and tier", tier_columns, rates, "", tier_note),
+        Table("How early, by segment", lead_columns, leads, "", lead_note),
+    ]
+
+
+def _segment_cell(figures: Any, key: tuple[str, str, str], kind: str = "share") -> Cell:
+    if key not in figures.index:
+        return Cell("no reading")
+    row = figures.loc[key]
+    return Cell(with_interval(row, kind), f"{int(row['events']):,} left")
 
 
 def _population_words(row: Any) -> str:

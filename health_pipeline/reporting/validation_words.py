@@ -73,6 +73,8 @@ def with_interval(row: pd.Series, kind: str = "share") -> str:
         return f"{share(value)} ({100 * low:.0f} to {100 * high:.0f})"
     if kind == "times":
         return "–" if math.isnan(value) else f"{value:.1f} times ({low:.1f} to {high:.1f})"
+    if kind == "weeks":
+        return f"{value:g} weeks ({low:g} to {high:g})"
     sign = "+" if kind == "difference" else ""
     return f"{value:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
 

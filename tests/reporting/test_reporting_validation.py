@@ -21,6 +21,7 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.validation import load_validation
 from health_pipeline.reporting import assets
 from health_pipeline.reporting.validation import validate
+from health_pipeline.reporting.validation_tables import segment_tables
 from health_pipeline.reporting.validation_words import BY_CONSTRUCTION, validation_verdict, with_interval
 from health_pipeline.scoring.validation.assessment import assess
 from health_pipeline.scoring.validation.readings import join_readings
@@ -265,16 +266,39 @@ def test_figures_are_written_with_their_interval_or_the_reason():
     assert with_interval(figure(note="not enough events")) == "not enough events"
 
 
-def test_it_is_said_plainly_where_the_score_beats_nothing():
-    """A score of pure chance: no tier means more, no rule is beaten."""
+@pytest.fixture(scope="module")
+def by_chance():
+    """A score of pure chance, in two segments of which one is small."""
     features, outcomes = simulate(accounts=300, seed=9)
     random = np.random.default_rng(2)
     tiers = random.choice(["at_risk", "watch", "healthy"], len(features))
     health = features[["account_id", "week"]].assign(score=random.uniform(0, 100, len(features)), tier=tiers)
+    few = features["account_id"].isin(sorted(features["account_id"].unique())[:10])
+    health["segment"] = few.map({True: "few", False: "many"})
     rules = load_validation(None).model.model_copy(update={"resamples": 200})
-    found = assess(join_readings(health, outcomes, features), rules)
-    verdict = validation_verdict(found, "")
+    return assess(join_readings(health, outcomes, features), rules)
+
+
+def test_it_is_said_plainly_where_the_score_beats_nothing(by_chance):
+    """No tier means more, no rule is beaten."""
+    verdict = validation_verdict(by_chance, "")
     assert verdict.headline == "Accounts at risk are not shown to leave more often than the others."
     statements = dict(verdict.statements)
     assert re.search("does not beat|ranks WORSE than", statements["Against simple rules"])
     assert "ranks better than" not in statements["Against simple rules"]
+
+
+def test_rates_by_tier_and_lead_times_are_shown_by_segment(by_chance):
+    often, early = segment_tables(by_chance)
+    assert [name for name, _ in often.columns] == ["Left within 13 weeks", "At risk", "Watch", "Healthy"]
+    assert [name for name, _ in early.columns] == ["At risk before leaving", "4 weeks", "8 weeks", "13 weeks", "Median"]
+    few, many = ([cell.text for cell in row] for row in often.rows)
+    assert few[0] == "Segment “few”"
+    assert set(few[1:]) == {"not enough readings"}
+    rate = by_chance.figure("churned", "rate", "at_risk", "many")
+    assert 0 < rate["low"] < rate["value"] < rate["high"] < 1
+    assert many[1] == with_interval(rate)
+    few, many = ([cell.text for cell in row] for row in early.rows)
+    assert set(few[1:]) == {"not enough events"}
+    assert many[2] == with_interval(by_chance.figure("churned", "at_risk_8_weeks_before", "at_risk", "many"))
+    assert re.fullmatch(r"[\d.]+ weeks \([\d.]+ to [\d.]+\)", many[4])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from health_pipeline.policy.validation import load_validation
 from health_pipeline.scoring.validation.assessment import (
     ALL,
+    FEW_READINGS,
     GROWTH_LISTS,
     LISTS,
     NOT_ENOUGH,
@@ -20,6 +21,7 @@ from health_pipeline.scoring.validation.assessment import (
 from health_pipeline.scoring.validation.baselines import tenure_and_revenue_risk, usage_change_risk
 from health_pipeline.scoring.validation.lead_time import lead_times, leaving_weeks
 from health_pipeline.scoring.validation.readings import LABEL_WEEKS, OUTCOMES, join_readings, one_per_label
+from health_pipeline.segmentation.methods.intervals import wilson
 
 FIRST = pd.Timestamp("2026-01-05")
 POLICY = load_validation(None).model
@@ -266,13 +268,41 @@ def test_a_cell_with_too_few_events_has_no_figure(quick):
     health, outcomes = scored_by_tenure(young_leave())
     found = assess(join_readings(health, outcomes, health), quick).figures
     few = found[found["population"] == "few"]
-    assert len(few) > 0
-    assert set(few["note"]) == {NOT_ENOUGH}
+    of_tiers = few["statistic"] == "rate"
+    assert set(few.loc[~of_tiers, "note"]) == {NOT_ENOUGH}
+    assert set(few.loc[of_tiers, "note"]) == {FEW_READINGS}
     assert few[["value", "low", "high"]].isna().all(axis=None)
     with_figures = found[found["note"] == ""]
-    assert (with_figures["events"] >= quick.minimum_events).all()
+    # a rate may be small; it needs readings
+    counted = with_figures["events"].mask(with_figures["statistic"] == "rate", with_figures["readings"])
+    assert (counted >= quick.minimum_events).all()
     contracted = found[found["outcome"] == "contracted"]
     assert set(contracted["note"]) == {"no reading to judge"}
+
+
+def test_rates_by_tier_and_lead_times_are_told_by_segment(quick):
+    last = {"left": 19, "late": 19, "stays": 39, "big": 24, "moved": 19, "calm": 39}
+    at_risk = {"left": range(10, 20), "late": [17], "big": [20], "moved": [5]}
+    health, outcomes = company(last, at_risk=at_risk)
+    is_large = health["account_id"].isin(["big", "calm"]) | (
+        (health["account_id"] == "moved") & (health["week"] >= monday(10))
+    )
+    health["segment"] = is_large.map({True: "large", False: "small"})
+    found = assess(join_readings(health, outcomes), quick.model_copy(update={"minimum_events": 1}))
+    # Who left counts, with all its warnings, in the segment of its last reading: moved was at risk while it was small.
+    shown = {
+        name: [found.figure("churned", f"at_risk_{weeks}_weeks_before", "at_risk", name)["value"] for weeks in (4, 8, 13)]
+        for name in (ALL, "small", "large")
+    }
+    assert shown == {ALL: [3 / 4, 2 / 4, 1 / 4], "small": [1 / 2, 1 / 2, 0], "large": [1, 1 / 2, 1 / 2]}
+    medians = [found.figure("churned", "lead_weeks_median", "at_risk", name)["value"] for name in (ALL, "small", "large")]
+    assert medians == [6.5, 5.5, 9]
+    # Weeks 26, 13 and 0 of the small ones: of eight readings one was at risk and left; another left of seven healthy ones.
+    rates = {tier: found.figure("churned", "rate", tier, "small") for tier in ("at_risk", "healthy")}
+    counts = ["events", "accounts", "readings"]
+    assert {tier: rate[counts].tolist() for tier, rate in rates.items()} == {"at_risk": [1, 1, 1], "healthy": [1, 4, 7]}
+    limits = wilson(1, 7, quick.confidence)
+    assert rates["healthy"][["value", "low", "high"]].tolist() == [1 / 7, limits.low, limits.high]
 
 
 def test_nothing_known_gives_no_figure_and_no_error(quick):

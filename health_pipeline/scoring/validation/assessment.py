@@ -24,10 +24,12 @@ from health_pipeline.scoring.validation.ranking import (
     list_statistics,
     riskiest,
 )
-from health_pipeline.scoring.validation.readings import LABEL_WEEKS, OUTCOMES, Readings, one_per_label
+from health_pipeline.scoring.validation.readings import LABEL_WEEKS, OUTCOMES, Readings, of_segment, one_per_label
 from health_pipeline.segmentation.methods.intervals import Interval
 
 NOT_ENOUGH = "not enough events"
+FEW_READINGS = "not enough readings"
+NOTHING = "no reading to judge"
 ALL = "all accounts"
 # The lists whose worth is asked: tiers, and the lowest scores of each week.
 LISTS = ("at_risk", "at_risk_by_score", "at_risk_or_watch", "lowest_scores")
@@ -45,8 +47,8 @@ class Validation:
     Attributes
     ----------
     figures : DataFrame of `FIGURES`, one row per outcome, population (of a kind: all, segment, period, notice),
-        statistic and what it is of (`score`, a baseline, a list); value, low and high are NaN and `note` says why
-        where there is no figure
+        statistic and what it is of (`score`, a baseline, a list; of `rate` a tier); value, low and high are NaN and
+        `note` says why where there is no figure
     calibrations : by outcome
     leads : lead times before leaving, counting notices; `leads_by_score` without them
     gain : DataFrame of share looked at and share of events found, by `of`, for leaving
@@ -93,7 +95,7 @@ class _Population:
         rows, least = self.rows, self.policy.minimum_events
         events, others = (int(rows.loc[rows[self.outcome] == flag, "account_id"].nunique()) for flag in (1, 0))
         note = NOT_ENOUGH if min(events, others) < least else ""
-        return events, int(rows["account_id"].nunique()), len(rows), note if len(rows) else "no reading to judge"
+        return events, int(rows["account_id"].nunique()), len(rows), note if len(rows) else NOTHING
 
     def scored(self) -> _Population:
         """Only what has a score."""
@@ -140,6 +142,9 @@ def assess(readings: Readings, policy: ValidationPolicy) -> Validation:
         for population in _populations(rows, outcome, policy):
             figures += _of_score(population, falls=falls)
             figures += _of_lists(population, LISTS if falls else GROWTH_LISTS)
+            figures += _of_tiers(population, falls=falls)
+            if outcome == "churned" and population.kind in ("all", "segment"):
+                figures += _of_warnings(population, readings)
     everybody = _Population("churned", "all", ALL, rows, policy)
     for baseline in BASELINES:
         figures += _comparison(everybody, baseline)
@@ -213,6 +218,41 @@ def _of_lists(population: _Population, lists: tuple[str, ...]) -> list[dict[str,
         named = dict(zip(((name, listed) for name in LIST_STATISTICS), values.tolist(), strict=True))
         note = "" if on_list.any() else "nobody is on the list"
         found += population.figures(named, resamples.of_sums(columns, list_statistics), note)
+    return found
+
+
+def _of_tiers(population: _Population, *, falls: bool) -> list[dict[str, object]]:
+    """How often it happened in each tier that has readings, one reading per account and 13 weeks."""
+    policy = population.policy
+    tiers = calibration_by_tier(
+        population.rows,
+        population.outcome,
+        falls=falls,
+        minimum_readings=policy.minimum_events,
+        confidence=policy.confidence,
+    ).tiers
+    found = []
+    for row in tiers.to_dict("records"):
+        is_judged = row["readings"] >= policy.minimum_events
+        interval = Interval(row["rate"], row["low"], row["high"]) if is_judged else None
+        counts = {name: row[name] for name in ("events", "accounts", "readings")}
+        note = "" if is_judged else FEW_READINGS
+        found.append({**population.figure("rate", row["tier"], interval), **counts, "note": note})
+    return found
+
+
+def _of_warnings(population: _Population, readings: Readings) -> list[dict[str, object]]:
+    """Lead times: of those that left, the share at risk so many weeks before, and the median weeks of those seen."""
+    own = readings if population.kind == "all" else of_segment(readings, population.name)
+    found = []
+    for of, counts_notices in (("at_risk", True), ("at_risk_by_score", False)):
+        leads = _leads(own, population.policy, counts_notices=counts_notices)
+        shares = [(f"at_risk_{seen.weeks}_weeks_before", seen.share, seen.events) for seen in leads.seen]
+        dated = int(leads.events["lead_weeks"].notna().sum())
+        for name, interval, events in (*shares, ("lead_weeks_median", leads.median, dated)):
+            counts = {"events": events, "accounts": own.calendar["account_id"].nunique(), "readings": len(own.calendar)}
+            note = "" if interval else NOT_ENOUGH if len(population.rows) else NOTHING
+            found.append({**population.figure(name, of, interval), **counts, "note": note})
     return found
 
 

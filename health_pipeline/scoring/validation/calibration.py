@@ -22,8 +22,8 @@ class Calibration:
 
     Attributes
     ----------
-    tiers : DataFrame, a row per tier that has readings: tier, readings, events, rate, low, high; the figures are NaN
-        where there are too few readings
+    tiers : DataFrame, a row per tier that has readings: tier, readings, accounts, events, rate, low, high; the figures
+        are NaN where there are too few readings
     without_notice : the row of at_risk once more, without readings that a decisive fact put there; None where none did
     is_monotone : the rates of the three bands fall from bad to good (for expansion they rise); None where a band
         has too few readings to say
@@ -51,19 +51,20 @@ def calibration_by_tier(
     apart = one_per_label(rows)
     apart = apart[apart[outcome].notna()]
 
-    def row(tier: str, outcomes: pd.Series) -> dict[str, Any]:
-        readings, events = len(outcomes), int(outcomes.sum())
+    def row(tier: str, of_tier: pd.DataFrame) -> dict[str, Any]:
+        readings, events = len(of_tier), int(of_tier[outcome].sum())
         interval = Interval(np.nan, np.nan, np.nan)
         if readings >= minimum_readings:
             interval = wilson(events, readings, confidence)
         limits = {"rate": interval.value, "low": interval.low, "high": interval.high}
-        return {"tier": tier, "readings": readings, "events": events, **limits}
+        accounts = int(of_tier["account_id"].nunique())
+        return {"tier": tier, "readings": readings, "accounts": accounts, "events": events, **limits}
 
     present = [tier for tier in SHOWN_TIERS if (apart["tier"] == tier).any()]
-    found = [row(tier, apart.loc[apart["tier"] == tier, outcome]) for tier in present]
-    tiers = pd.DataFrame(found, columns=["tier", "readings", "events", "rate", "low", "high"])
+    found = [row(tier, apart[apart["tier"] == tier]) for tier in present]
+    tiers = pd.DataFrame(found, columns=["tier", "readings", "accounts", "events", "rate", "low", "high"])
     at_risk, has_notice = apart["tier"] == "at_risk", apart["has_notice"].astype(bool)
-    without = row("at_risk", apart.loc[at_risk & ~has_notice, outcome]) if has_notice.any() else None
+    without = row("at_risk", apart[at_risk & ~has_notice]) if has_notice.any() else None
     return Calibration(tiers, without, _is_monotone(tiers, falls=falls))
 
 

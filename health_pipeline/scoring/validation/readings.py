@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,8 @@ class Readings:
         week_number (int, weeks since 1970-01-05), score (NaN where not scored), tier, has_notice (a decisive fact put
         it at risk, such as a notice not to renew), segment, the outcomes (1, 0; NaN where that one is not known) and
         what the baselines read
-    calendar : DataFrame, every published reading (account_id, week_number, tier, has_notice), known outcome or not
+    calendar : DataFrame, every published reading (account_id, week_number, tier, has_notice, segment), known outcome
+        or not
     not_mature, outcome_unknown, not_published : readings that stayed out: the 13 weeks have not passed as known;
         they have, but what became of the account can't be told; an outcome without a published score
     """
@@ -82,15 +83,31 @@ def join_readings(health: pd.DataFrame, outcomes: pd.DataFrame, features: pd.Dat
     rows = _with_features(joined[is_published], features)
     rows["score"] = pd.to_numeric(rows["score"], errors="coerce").astype(float)
     rows["week_number"] = week_numbers(rows["week"])
-    rows["segment"] = rows["segment"].fillna("unsegmented") if "segment" in rows.columns else "unsegmented"
+    rows["segment"] = _segments(rows)
     calendar = scores[KEY].assign(week_number=week_numbers(scores["week"]), tier=scores["tier"])
     calendar["has_notice"] = scores["has_notice"]
+    calendar["segment"] = _segments(scores)
     return Readings(
         rows=rows.sort_values(["week", "account_id"], kind="stable").reset_index(drop=True),
-        calendar=calendar[["account_id", "week_number", "tier", "has_notice"]].reset_index(drop=True),
+        calendar=calendar[["account_id", "week_number", "tier", "has_notice", "segment"]].reset_index(drop=True),
         not_mature=int((~is_mature).sum()),
         outcome_unknown=int(unknown.sum()),
         not_published=int((~is_published).sum()),
+    )
+
+
+def of_segment(readings: Readings, segment: str) -> Readings:
+    """The readings, from first to last, of the accounts whose last published reading was in that segment.
+
+    For what is about an account over time, such as how long before it left it was at risk: each account is in one.
+    """
+    calendar = readings.calendar
+    last = calendar.sort_values("week_number", kind="stable").groupby("account_id")["segment"].last()
+    accounts = last.index[last == segment]
+    return replace(
+        readings,
+        rows=readings.rows[readings.rows["account_id"].isin(accounts)],
+        calendar=calendar[calendar["account_id"].isin(accounts)],
     )
 
 
@@ -111,6 +128,10 @@ def one_per_label(rows: pd.DataFrame) -> pd.DataFrame:
 def known_at_start(rows: pd.DataFrame, first_week: int) -> NDArray[np.bool_]:
     """Which readings' labels were known when the review of `first_week` was made, shape (n,)."""
     return (rows["week_number"] + LABEL_WEEKS <= first_week).to_numpy(dtype=bool)
+
+
+def _segments(table: pd.DataFrame) -> pd.Series | str:
+    return table["segment"].fillna("unsegmented") if "segment" in table.columns else "unsegmented"
 
 
 def _keyed(table: pd.DataFrame, what: str, needed: list[str]) -> pd.DataFrame:
