@@ -86,6 +86,8 @@ def gain_table(found: Validation) -> Table:
 def list_table(found: Validation) -> Table:
     """What each list is worth."""
     figures = found.figures[(found.figures["outcome"] == "churned") & (found.figures["population"] == ALL)]
+    # a tier that is no list of this outcome has a rate all the same
+    figures = figures[figures["statistic"] == "load"]
     rows = []
     for listed, words in LIST_WORDS.items():
         if not (figures["of"] == listed).any():
@@ -162,7 +164,11 @@ def segment_tables(found: Validation) -> list[Table]:
         "counted; the CSV has it without. Median: whole weeks, of those that were at risk."
     )
     tier_columns = (("Left within 13 weeks", False), *((TIER_WORDS[tier], True) for tier in tiers))
-    lead_columns = (("At risk before leaving", False), *((f"{number} weeks", True) for number in weeks), ("Median", True))
+    lead_columns = (
+        ("At risk before leaving", False),
+        *((f"{number} weeks", True) for number in weeks),
+        ("Median", True),
+    )
     return [
         Table("How often, by segment and tier", tier_columns, rates, "", tier_note),
         Table("How early, by segment", lead_columns, leads, "", lead_note),

@@ -21,7 +21,7 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.policy.validation import load_validation
 from health_pipeline.reporting import assets
 from health_pipeline.reporting.validation import validate
-from health_pipeline.reporting.validation_tables import segment_tables
+from health_pipeline.reporting.validation_tables import LIST_WORDS, list_table, segment_tables
 from health_pipeline.reporting.validation_words import BY_CONSTRUCTION, validation_verdict, with_interval
 from health_pipeline.scoring.validation.assessment import assess
 from health_pipeline.scoring.validation.readings import join_readings
@@ -271,7 +271,7 @@ def by_chance():
     """A score of pure chance, in two segments of which one is small."""
     features, outcomes = simulate(accounts=300, seed=9)
     random = np.random.default_rng(2)
-    tiers = random.choice(["at_risk", "watch", "healthy"], len(features))
+    tiers = random.choice(["at_risk", "watch", "healthy", "expansion_ready"], len(features))
     health = features[["account_id", "week"]].assign(score=random.uniform(0, 100, len(features)), tier=tiers)
     few = features["account_id"].isin(sorted(features["account_id"].unique())[:10])
     health["segment"] = few.map({True: "few", False: "many"})
@@ -290,7 +290,17 @@ def test_it_is_said_plainly_where_the_score_beats_nothing(by_chance):
 
 def test_rates_by_tier_and_lead_times_are_shown_by_segment(by_chance):
     often, early = segment_tables(by_chance)
-    assert [name for name, _ in often.columns] == ["Left within 13 weeks", "At risk", "Watch", "Healthy"]
+    assert [name for name, _ in often.columns] == [
+        "Left within 13 weeks",
+        "At risk",
+        "Watch",
+        "Healthy",
+        "Expansion-ready",
+    ]
+    # a tier that is no list of this outcome has a rate and no row among the lists
+    assert [row[0].text for row in list_table(by_chance).rows] == [
+        LIST_WORDS[name] for name in ("at_risk", "at_risk_by_score", "at_risk_or_watch", "lowest_scores")
+    ]
     assert [name for name, _ in early.columns] == ["At risk before leaving", "4 weeks", "8 weeks", "13 weeks", "Median"]
     few, many = ([cell.text for cell in row] for row in often.rows)
     assert few[0] == "Segment “few”"

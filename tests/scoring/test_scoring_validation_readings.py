@@ -291,13 +291,17 @@ def test_rates_by_tier_and_lead_times_are_told_by_segment(quick):
     found = assess(join_readings(health, outcomes), quick.model_copy(update={"minimum_events": 1}))
     # Who left counts, with all its warnings, in the segment of its last reading: moved was at risk while it was small.
     shown = {
-        name: [found.figure("churned", f"at_risk_{weeks}_weeks_before", "at_risk", name)["value"] for weeks in (4, 8, 13)]
+        name: [
+            found.figure("churned", f"at_risk_{weeks}_weeks_before", "at_risk", name)["value"] for weeks in (4, 8, 13)
+        ]
         for name in (ALL, "small", "large")
     }
     assert shown == {ALL: [3 / 4, 2 / 4, 1 / 4], "small": [1 / 2, 1 / 2, 0], "large": [1, 1 / 2, 1 / 2]}
-    medians = [found.figure("churned", "lead_weeks_median", "at_risk", name)["value"] for name in (ALL, "small", "large")]
+    medians = [
+        found.figure("churned", "lead_weeks_median", "at_risk", name)["value"] for name in (ALL, "small", "large")
+    ]
     assert medians == [6.5, 5.5, 9]
-    # Weeks 26, 13 and 0 of the small ones: of eight readings one was at risk and left; another left of seven healthy ones.
+    # Weeks 26, 13 and 0 of the small ones: of eight readings one was at risk and left, and one of seven healthy ones.
     rates = {tier: found.figure("churned", "rate", tier, "small") for tier in ("at_risk", "healthy")}
     counts = ["events", "accounts", "readings"]
     assert {tier: rate[counts].tolist() for tier, rate in rates.items()} == {"at_risk": [1, 1, 1], "healthy": [1, 4, 7]}
