@@ -247,6 +247,37 @@ def test_the_plan_is_emitted_and_the_report_is_written(reviewed):
     assert release in report
 
 
+def test_dagsters_ui_shows_the_week_in_a_sentence_a_sparkline_and_numbers_to_plot(reviewed):
+    newest = str(current_release(reviewed).published_weeks[-1])
+    with dagster_instance(reviewed) as instance:
+
+        def shown(asset):
+            """What the UI shows of an asset, by week: the newest first."""
+            found = instance.fetch_materializations(dg.AssetKey(asset), limit=200).records
+            latest = {record.partition_key: record.asset_materialization.metadata for record in reversed(found)}
+            return {week: {name: value.value for name, value in values.items()} for week, values in latest.items()}
+
+        report, health = shown("weekly_report")[newest], shown("account_health_weekly")
+    page = (reviewed.reports / f"weekly-{newest}.html").read_text()
+    assert Path(report["report (open this file)"]).name == f"weekly-{newest}.html"
+    assert f'<p class="verdict">{report["in one sentence"]}</p>' in page
+    drawn = report["accounts by tier"]
+    assert len(drawn) < 1000 and "](data:image/svg+xml;" in drawn
+    rows = read_published(reviewed, "account_health_weekly").to_pandas()
+    by_week = rows.assign(is_at_risk=rows["effective_tier"] == "at_risk").groupby("week")
+    counts = {str(week): [len(of_week), int(of_week["is_at_risk"].sum())] for week, of_week in by_week}
+    plotted = {
+        week: [values["dagster/partition_row_count"], values["accounts at risk"]] for week, values in health.items()
+    }
+    assert plotted == counts
+    assert drawn.startswith(f"![at risk {counts[newest][1]}, ")
+    assert health[newest]["mean score"] == pytest.approx(
+        rows.loc[rows["week"].astype(str) == newest, "score"].mean(), abs=1e-3
+    )
+    tiers = set(rows.loc[rows["week"].astype(str) == newest, "effective_tier"])
+    assert all(f"| {tier} |" in health[newest]["newest week"] for tier in tiers)
+
+
 def test_every_packet_of_the_newest_week_is_a_case_once_and_a_second_intake_adds_nothing(copied):
     with duckdb.connect(str(copied.published / "current" / "customer_health.duckdb"), read_only=True) as mart:
         rows = mart.execute("select packet_id, packet_hash from risk_packets where week = ?", [LAST.monday]).fetchall()
