@@ -6,14 +6,12 @@ from datetime import timedelta
 
 from health_pipeline.policy.wording import TIER_WORDS, counted, role_words
 from health_pipeline.reporting.figures import amount
+from health_pipeline.reporting.open_tasks import URGENT, open_tasks
 from health_pipeline.reporting.release_data import ReleaseData, Row
 from health_pipeline.reporting.sections import due_cell, owner_cell
 from health_pipeline.reporting.tables import Cell, Table, cut
 from health_pipeline.reporting.verdict import revenue_of
 
-URGENT = 2  # first and second priority
-# Who gives an account an owner; the plan names the approver of everything else.
-_OF_OWNERLESS = "customer_success_leader"
 _KIND_WORDS = {
     "risk": "what to do about a risk",
     "tier": "what to do about a tier",
@@ -21,16 +19,6 @@ _KIND_WORDS = {
     "ownerless": "who owns an account",
     "expansion": "whether an expansion case is drafted",
 }
-
-
-def open_tasks(data: ReleaseData) -> list[Row]:
-    """The open review tasks, with the role that approves each."""
-    roles = {row["task_id"]: row["approval_role"] for row in data.plan_accounts}
-    return [
-        {**task, "role": _OF_OWNERLESS if task["kind"] == "ownerless" else roles.get(task["task_id"], "account_owner")}
-        for task in data.tasks
-        if task["state"] == "open"
-    ]
 
 
 def decisions_table(data: ReleaseData, currency: str) -> Table:

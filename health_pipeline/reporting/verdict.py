@@ -13,6 +13,7 @@ from health_pipeline.policy.company import CompanyPolicy
 from health_pipeline.policy.wording import counted, percent
 from health_pipeline.reporting.causes import SOURCE_WORDS, common_causes
 from health_pipeline.reporting.figures import listed, money, short, signed
+from health_pipeline.reporting.open_tasks import URGENT, open_tasks, who_needs_a_decision
 from health_pipeline.reporting.release_data import ReleaseData, Row
 
 
@@ -73,11 +74,11 @@ def _headline(data: ReleaseData, company: CompanyPolicy) -> str:
 
 
 def _decisions(data: ReleaseData) -> str:
-    tasks = [task for task in data.tasks if task["state"] == "open"]
+    tasks = open_tasks(data)
     if not tasks:
         return "No review task is open."
     as_of = data.week + timedelta(days=7)
-    urgent = sum(task["priority"] <= 2 for task in tasks)
+    urgent = sum(task["priority"] <= URGENT for task in tasks)
     late = sum(task["due_date"] < as_of for task in tasks)
     choices = sum(row["playbook"] is None for row in data.plan_accounts)
     parts = [f"{counted(len(tasks), 'review task')} {'is' if len(tasks) == 1 else 'are'} open"]
@@ -85,7 +86,7 @@ def _decisions(data: ReleaseData) -> str:
         parts.append(f"{urgent:,} of first or second priority")
     if late:
         parts.append(f"{late:,} past the due date")
-    text = ", ".join(parts) + "."
+    text = f"{', '.join(parts)}. {who_needs_a_decision(data, tasks)}".rstrip()
     if choices:
         text += (
             f" For {counted(choices, 'account')} the next step is a person's choice alone, because it would be a save "
@@ -132,7 +133,8 @@ def _changed(data: ReleaseData, company: CompanyPolicy) -> str:
     shared = sum(len(cause.movements) for cause in causes)
     if causes:
         tags = listed([f"{cause.tag}" for cause in causes])
-        text += f" Common causes: {tags}; they may explain {shared:,} of {counted(len(data.movements), 'movement')}."
+        of_all = f"they may explain {shared:,} of {counted(len(data.movements), 'movement')}"
+        text += f" Common causes: {tags}; {of_all if shared else 'no movement rests on them'}."
     return text
 
 

@@ -95,6 +95,41 @@ def test_late_tasks_and_choices_of_a_person_are_counted(release):
     assert f"{len(late)} past the due date" in found
 
 
+def test_the_verdict_names_the_accounts_that_come_first_and_who_decides(release):
+    data = read_release(release)
+    company = load_company(None).model
+    arr = {row["account_id"]: row["arr_reporting"] or 0 for row in data.health}
+    ids = sorted(arr, key=arr.__getitem__)[-6:]
+    common = {"state": "open", "due_date": date(2026, 12, 1)}
+
+    def task(account, priority, kind="tier", owner="ana@example.com"):
+        task_id = f"{account}-{kind}"
+        return {
+            **common,
+            "task_id": task_id,
+            "account_id": account,
+            "priority": priority,
+            "kind": kind,
+            "owner_email": owner,
+        }
+
+    tasks = [task(account, 1) for account in ids[:5]] + [task(ids[5], 2, owner="bo@example.com")]
+    tasks += [task(ids[0], 1, "ownerless", None), task(ids[1], 3, "watermelon", "cy@example.com")]
+    planned = [
+        {"task_id": f"{ids[0]}-tier", "approval_role": "customer_success_manager", "playbook": "x"},
+        {"task_id": f"{ids[1]}-tier", "approval_role": "support_lead", "playbook": "x"},
+    ]
+    found = verdict(replace(data, tasks=tasks, plan_accounts=planned), company)
+    names = [data.names[account] for account in reversed(ids[:5])]
+    assert dict(found.statements)["Needs a decision"] == (
+        "8 review tasks are open, 7 of first or second priority. "
+        f"First: {names[0]}, {names[1]}, {names[2]} and 2 more. "
+        "What is urgent waits for ana (4), bo (1), the customer success leader (1) and others (1)."
+    )
+    calm = verdict(replace(data, tasks=[task(ids[0], 3)], plan_accounts=[]), company)
+    assert dict(calm.statements)["Needs a decision"] == "1 review task is open."
+
+
 def test_tables_hold_the_release_s_rows(release, report):
     data = read_release(release)
     text = report.read_text()
