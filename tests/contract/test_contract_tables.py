@@ -46,6 +46,35 @@ RELIED_ON = [
 ]
 
 
+FEATURES = {
+    "commercial": "account_tenure_days arr mrr_change_share_90d mrr_movement days_to_renewal renewal_stage "
+    "has_open_renewal_opportunity is_cancellation_scheduled",
+    "payment": "failed_payment_count_28d overdue_amount max_days_past_due late_payment_share_365d",
+    "usage": "active_users_28d license_utilisation stickiness active_days_28d feature_breadth_28d usage_depth_28d "
+    "usage_change_share_4w days_since_last_activity features_first_used_28d",
+    "support": "tickets_opened_28d tickets_opened_91d open_backlog oldest_open_ticket_days unreplied_open_tickets "
+    "first_reply_minutes_median_91d full_resolution_minutes_median_91d reopen_rate_91d urgent_high_share_91d csat_91d",
+    "engagement": "days_since_last_two_way_touch meetings_91d engaged_contacts_91d has_active_champion "
+    "has_exec_sponsor champion_left_180d owner_changes_365d",
+    "sentiment": "nps_account_90d nps_answers_90d csm_sentiment csm_sentiment_age_days risk_phrase_count_91d "
+    "text_sentiment_91d",
+    "outcomes": "goals_on_track_share overdue_goals days_since_goal_validated milestones_overdue_share "
+    "onboarding_complete",
+    "risk": "open_risks max_open_risk_severity",
+}
+
+
+@pytest.mark.parametrize("domain", FEATURES)
+def test_every_feature_of_a_domain_is_there_before_its_status_and_the_age_of_its_newest_fact(domain):
+    names = list(mart_tables()["account_features_weekly"].column_names)
+    status = names.index(f"{domain}_status")
+    assert names[status + 1] == f"{domain}_newest_fact_age_days"
+    before = max(
+        (names.index(f"{other}_status") for other in FEATURES if names.index(f"{other}_status") < status), default=0
+    )
+    assert set(FEATURES[domain].split()) <= set(names[before:status])
+
+
 def test_every_table_that_others_rely_on_is_there():
     assert sorted(mart_tables()) == sorted(RELIED_ON)
 

@@ -206,6 +206,24 @@ def test_yaml_lists_each_model_once():
     assert sorted(names) == sorted(path.stem for path in MODELS)
 
 
+def test_every_feature_is_held_by_a_unit_test(manifest):
+    """A feature that is added without its windows and states fails here."""
+    expected = {
+        column
+        for test in manifest["unit_tests"].values()
+        for row in test["expect"]["rows"]
+        for column, value in row.items()
+        if value is not None
+    }
+    features = {column.name for column in mart_tables()["account_features_weekly"].built_columns}
+    # one loop counts the phrases of every category
+    features -= {name for name in features if name.endswith("_phrases_28d")} - {"support_phrases_28d"}
+    # set by the spine and by what publishes
+    features -= {"account_id", "week", "as_of_at", "known_at", "published_at"}
+    assert len(features) > 100
+    assert features - expected == set()
+
+
 def test_the_unit_tests_pass_on_an_empty_warehouse(tmp_path, manifest):
     """Everything is built from nothing first: all tables exist, typed and empty, and every data test holds."""
     settings = Settings(home=tmp_path / "home")

@@ -184,6 +184,7 @@ def test_the_folder_is_a_policy_and_says_who_may_adopt_it(learnt, tmp_path):
     assert f"policy what-if {folder}" in text
     assert verdict(found) in text
     assert "better than the policy in force" in text
+    assert "the cut-offs are a person's to set anew" in text
     # The same figures come from the written document: what is described is what would be adopted.
     assert yaml.safe_load((folder / "health_score.yaml").read_text()) == json.loads(json.dumps(found.content))
 

@@ -73,7 +73,8 @@ def readme(challenger: Challenger, folder: Path, policy: Document[HealthScorePol
             f"- Compared on {challenger.test_readings:,} readings of the weeks {compared}, in which "
             f"{challenger.test_events} accounts left. Every label it was fitted on was known before they begin.",
             f"- Against the policy in force, `health_score` {policy.hash}. Curves, tiers and rules are the same; only "
-            "weights differ.",
+            "weights differ. Scores may rise or fall together under them, and tiers with them: the cut-offs are a "
+            "person's to set anew.",
             f"- {note}",
             "",
             "| on the later weeks | policy in force | challenger | difference | interval |",
