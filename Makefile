@@ -52,8 +52,9 @@ lint-definitions:
 test: lint  ## Linters and tests
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-long: install  ## The long tests
-	.venv/bin/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder
+test-long: install  ## The long tests (about an hour and a half on two cores); their log goes to docs/test-long.log
+	@bash -o pipefail -c '{ date -u +"%Y-%m-%d %H:%M UTC"; git log -1 --format="commit %h"; \
+	.venv/bin/python -m pytest -m long -vv -n 2 --dist loadfile --no-loadscope-reorder; } 2>&1 | tee docs/test-long.log'
 
 bench: install  ## Measure the review at SCALE=small, medium or large; writes docs/benchmarks.md
 	@.venv/bin/python -m benchmarks --scale $(SCALE)
