@@ -64,7 +64,7 @@ def start(settings: Settings, offset: int, *stop_at: str, crash_at: str = "") ->
 
 def wait_until_stopped(process: subprocess.Popen[str]) -> None:
     state = Path(f"/proc/{process.pid}/stat")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while state.read_text().rpartition(") ")[2][0] != "T":
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the publisher never stopped"
