@@ -1,4 +1,4 @@
-"""What holds for all tests: the longest files go first, so that two workers end together; one browser for all."""
+"""What holds for all tests: the longest files first, so that two workers end together; no deadlines; one browser."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
+# A deadline for one example would measure what else the machine does.
+settings.register_profile("any_machine", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("any_machine")
 # Of the quick tests the first, of the long ones all three.
 LONGEST = ("test_orchestration_end_to_end.py", "test_faults_random_kills.py", "test_faults_publication_stress.py")
 
