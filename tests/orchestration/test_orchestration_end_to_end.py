@@ -96,7 +96,16 @@ def test_thirteen_weeks_are_one_run_and_one_release_with_every_table(reviewed):
 
 
 def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path):
-    """Three Mondays: what came in later is taken away, the weeks so far are built, then the rest comes load by load."""
+    assert_truncation_changes_nothing(reviewed, tmp_path, [7])
+
+
+@pytest.mark.long
+def test_truncation_at_three_mondays_in_turn(reviewed, tmp_path):
+    assert_truncation_changes_nothing(reviewed, tmp_path, [3, 7, 11])
+
+
+def assert_truncation_changes_nothing(reviewed, tmp_path, mondays):
+    """What came in after a Monday is taken away, the weeks so far are built, then the rest comes load by load."""
     known = reviewed_slices = current_release(reviewed).manifest["slices"]
     truncated = copy_of(reviewed, tmp_path / "truncated")
     cutoff_hours = load_company(None).model.cutoff_hours
@@ -104,7 +113,7 @@ def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path):
     aside = tmp_path / "aside"
     aside.mkdir()
     before = 0
-    for kept in (3, 7, 11, len(WEEKS)):
+    for kept in (*mondays, len(WEEKS)):
         known_at = WEEKS[kept - 1].known_at(cutoff_hours)
         for path in aside.iterdir():
             path.rename(truncated.landing / "source_load" / path.name)
