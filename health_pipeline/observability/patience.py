@@ -9,8 +9,8 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def within(seconds: float, work: Callable[[], Result], name: str) -> Result | None:
-    """What the work gives, or None where it has not ended after so many seconds.
+def within(seconds: float, work: Callable[[], Result], name: str) -> Result:
+    """What the work gives.
 
     A socket's own time-out begins anew with each byte, and does not hold for the search of a name. The work goes on in
     a thread that is left behind: it must be harmless when it ends late.
@@ -19,9 +19,16 @@ def within(seconds: float, work: Callable[[], Result], name: str) -> Result | No
     ----------
     seconds : at the longest
     name : of the thread
+
+    Raises
+    ------
+    TimeoutError
+        If there is nothing after so many seconds.
     """
     done: list[Result] = []
     thread = threading.Thread(target=lambda: done.append(work()), name=name, daemon=True)
     thread.start()
     thread.join(seconds)
-    return done[0] if done else None
+    if not done:
+        raise TimeoutError(f"no answer within {seconds:g} seconds")
+    return done[0]

@@ -55,8 +55,10 @@ def deliver(record: RunRecord, endpoint: str | None, patience_seconds: float = P
     if not is_web_address(endpoint):
         logger.warning("telemetry_refused", reason="HEALTH_OTEL_ENDPOINT must start with https:// or http://")
         return False
-    sent = within(patience_seconds, lambda: (_send(record, endpoint, patience_seconds),), "telemetry")
-    reason = sent[0] if sent else f"no answer within {patience_seconds:g} seconds"
+    try:
+        reason = within(patience_seconds, lambda: _send(record, endpoint, patience_seconds), "telemetry")
+    except TimeoutError as error:
+        reason = str(error)
     if reason:
         logger.warning("telemetry_not_delivered", run=record.run_id, reason=reason)
     return reason is None

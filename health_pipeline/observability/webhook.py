@@ -77,20 +77,22 @@ def post_json(
     """
     if not is_web_address(url):
         return NotTaken("HEALTH_WEBHOOK_URL must start with https:// or http://")
-    for seconds in (*PAUSES_SECONDS, None):
+    for seconds in PAUSES_SECONDS:
         missed = _attempt(url, body, timeout_seconds)
-        if missed is None or not missed.is_passing or seconds is None:
+        if missed is None or not missed.is_passing:
             return missed
         wait = seconds if missed.wait_seconds is None else missed.wait_seconds
         if wait > LONGEST_PAUSE_SECONDS:
             return missed
         pause(wait)
-    return missed
+    return _attempt(url, body, timeout_seconds)
 
 
 def _attempt(url: str, body: Mapping[str, Any], timeout_seconds: float) -> NotTaken | None:
-    found = within(timeout_seconds, lambda: (_post(url, body, timeout_seconds),), "webhook")
-    return found[0] if found else NotTaken(f"no answer within {timeout_seconds:g} seconds")
+    try:
+        return within(timeout_seconds, lambda: _post(url, body, timeout_seconds), "webhook")
+    except TimeoutError as error:
+        return NotTaken(str(error))
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -31,6 +31,11 @@ class PilotPolicy(PolicyModel):
         return self
 
     @property
+    def is_of_queue(self) -> bool:
+        """Whether its sample is the first accounts of the queue, and not all that are at high risk."""
+        return self.sample == "top_25"
+
+    @property
     def end(self) -> date | None:
         """The first day after it."""
         return None if self.start is None else self.start + timedelta(days=self.days)

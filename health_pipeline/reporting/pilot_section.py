@@ -46,7 +46,7 @@ def pilot_table(data: ReleaseData, pilot: PilotPolicy) -> Table:
     A week counts as before where it ended by the start, since where it began on or after it and ended by the end; as
     many weeks before as the pilot is long. With `top_25` the shares are of all open risks of the sample's accounts.
     """
-    is_top = pilot.sample == "top_25"
+    is_top = pilot.is_of_queue
     columns = (
         ("Share of the sample's risks" if is_top else "Share of high-risk packets", False),
         ("Before", True),

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from health_pipeline.policy.company import DOMAIN_KINDS
+from health_pipeline.policy.pilot import PilotPolicy
 
 Row = dict[str, Any]
 # A quarter of a year before and after a change can be seen; more columns could not be told apart on paper.
@@ -56,8 +57,8 @@ class ReleaseData:
     records : (source kind, week) to records known then, of up to ten weeks
     versions : column to its values, of policy_version and code_version, this week and the week before
     review_metrics : rows of review_metrics_weekly, all weeks in order
-    risks : what the parts of the decision packet rate read of risk_packets, all weeks in order
-    queue_places : (week, account_id, queue_rank) of exception_queue_weekly, all weeks in order
+    risks : what the parts of the decision packet rate read of risk_packets, all weeks in order; none unless asked for
+    queue_places : (week, account_id, queue_rank) of exception_queue_weekly, all weeks in order; none unless asked for
     trend : (week, effective_tier, accounts, arr_reporting) of up to 26 weeks
     tasks, models, unmatched : whole snapshots
     rows : rows of each table, all weeks; known values of a metric, and events of a type, as `table.name`
@@ -121,8 +122,13 @@ class ReleaseData:
         return sorted({row["week"] for row in self.trend})
 
 
-def read_release(release_folder: Path) -> ReleaseData:
+def read_release(release_folder: Path, pilot: PilotPolicy | None = None) -> ReleaseData:
     """Read what the weekly report of a release shows.
+
+    Parameters
+    ----------
+    release_folder : of a published release
+    pilot : of one on the first of the queue, every week's risks and queue are read; else none of them
 
     Raises
     ------
@@ -143,6 +149,7 @@ def read_release(release_folder: Path) -> ReleaseData:
         first_of_trend = week - timedelta(weeks=TREND_WEEKS - 1)
 
         there = {row["table_name"] for row in _query(connection, _TABLES)}
+        is_sampled = pilot is not None and pilot.start is not None and pilot.is_of_queue
 
         def of_week(table: str) -> list[Row]:
             # A release from before a table was published has nothing in it.
@@ -169,8 +176,8 @@ def read_release(release_folder: Path) -> ReleaseData:
             packets=of_week("risk_packets"),
             queue=of_week("exception_queue_weekly"),
             review_metrics=_query(connection, "select * from review_metrics_weekly order by week, metric"),
-            risks=_query(connection, _RISKS) if "risk_packets" in there else [],
-            queue_places=_query(connection, _QUEUE_PLACES) if "exception_queue_weekly" in there else [],
+            risks=_query(connection, _RISKS) if is_sampled and "risk_packets" in there else [],
+            queue_places=_query(connection, _QUEUE_PLACES) if is_sampled and "exception_queue_weekly" in there else [],
             moved_measures=_moved_measures(connection, week, before),
             domains=_query(connection, _DOMAINS, [week]),
             went_dark=_went_dark(connection, week, before),

@@ -73,9 +73,9 @@ def write_weekly_report(
     NoReportError
         If the folder is no release, or holds no published week.
     """
-    data = read_release(release_folder)
-    company = load_company(settings.policy).model
-    text = render_weekly_report(data, company, incidents, now, load_pilot(settings.policy).model)
+    company, pilot = load_company(settings.policy).model, load_pilot(settings.policy).model
+    data = read_release(release_folder, pilot)
+    text = render_weekly_report(data, company, incidents, now, pilot)
     path = settings.reports / f"weekly-{data.week}.html"
     write_whole(path, text)
     write_whole(settings.reports / "latest.html", text)

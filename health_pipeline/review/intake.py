@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -112,12 +112,21 @@ def read_packets(release: PublishedRelease, weeks: Sequence[Week]) -> list[Incom
     return [_incoming(row, by_packet.get((row["packet_id"], row["week"]), ())) for row in rows]
 
 
-def read_reviewed(release: PublishedRelease) -> frozenset[str]:
-    """Accounts that the release's newest week reviewed; who has no contract any more is not among them."""
-    newest = release.published_weeks[-1].monday
+@dataclass(frozen=True)
+class Reviewed:
+    """The accounts that a week reviewed; who has no contract any more is not among them."""
+
+    week: Week
+    accounts: Collection[str]
+
+
+def read_reviewed(release: PublishedRelease) -> Reviewed:
+    """Of the release's newest week."""
+    newest = release.published_weeks[-1]
+    query = "select account_id from account_health_weekly where week = ?"
     with open_duckdb(release.file, read_only=True) as connection:
-        rows = connection.execute("select account_id from account_health_weekly where week = ?", [newest]).fetchall()
-    return frozenset(account for (account,) in rows)
+        rows = connection.execute(query, [newest.monday]).fetchall()
+    return Reviewed(newest, frozenset(account for (account,) in rows))
 
 
 def left_draft(case: Case, week: Week, release: str, now: datetime) -> Draft:

@@ -40,7 +40,7 @@ from health_pipeline.review.permissions import Person
 from health_pipeline.review.projection import CaseFilter
 from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import Question, stopped_by
-from health_pipeline.review.taking_in import Reviewed, last_week_taken_in, take_in
+from health_pipeline.review.taking_in import last_week_taken_in, take_in
 from health_pipeline.review.verification import verify_ledger
 from health_pipeline.settings import Settings
 
@@ -242,7 +242,7 @@ class Ledger:
             last = last_week_taken_in(connection)
         since = [week for week in release.published_weeks if last is not None and week > last]
         weeks = sorted({*since, *newest})
-        reviewed = Reviewed(newest[0], packets.read_reviewed(release)) if newest else None
+        reviewed = packets.read_reviewed(release) if newest else None
         return self.take_in(release.name, packets.read_packets(release, weeks), read_drawn(release, weeks), reviewed)
 
     def take_in(
@@ -250,7 +250,7 @@ class Ledger:
         release: str,
         incoming: Sequence[packets.IncomingPacket],
         drawn: Sequence[DrawnAccount] = (),
-        reviewed: Reviewed | None = None,
+        reviewed: packets.Reviewed | None = None,
     ) -> packets.Intake:
         """Take packets and drawn accounts in, in their order; what `intake` does once it has read them."""
         with writing(self.engine) as connection:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, select
@@ -15,18 +15,10 @@ from health_pipeline.review.cases import Case, Event
 from health_pipeline.review.drawn_accounts import DrawnAccount, drawn_draft
 from health_pipeline.review.events import Draft, append, read_events
 from health_pipeline.review.fold import PACKET_RENEWED, fold
-from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, drafts_of, left_draft
+from health_pipeline.review.intake import TAKEN_IN, IncomingPacket, Intake, Reviewed, drafts_of, left_draft
 from health_pipeline.review.permissions import SYSTEM
 from health_pipeline.review.projection import find_cases, save_cases
 from health_pipeline.review.schema import CASE
-
-
-@dataclass(frozen=True)
-class Reviewed:
-    """The accounts that a week reviewed."""
-
-    week: Week
-    accounts: Collection[str]
 
 
 def take_in(
@@ -44,9 +36,8 @@ def take_in(
     connection : in a transaction of `database.writing`
     reviewed : the newest week's accounts; None where nobody says: nobody has left then
     """
-    gone = _of_gone_customers(connection, reviewed)
-    named = [packet.packet_id for packet in incoming] + [one.case_id for one in drawn] + [name for _, name in gone]
-    ids = list(dict.fromkeys(named))
+    gone = _of_gone_customers(connection, reviewed) if reviewed else []
+    ids = list(dict.fromkeys([*(packet.packet_id for packet in incoming), *(one.case_id for one in drawn), *gone]))
     before = find_cases(connection, ids)
     cases: dict[str, Case] = dict(before)
     drafts: list[Draft] = []
@@ -64,13 +55,13 @@ def take_in(
             counts["drawn"] += 1
             cases[one.case_id] = fold(None, _unchained(draw))
             drafts.append(draw)
-    for week, name in gone:
-        case = cases[name]
-        if case.left_by is None and not case.has_ended:
-            counts["left"] += 1
-            draft = left_draft(case, week, release, now)
-            cases[name] = fold(case, _unchained(draft))
-            drafts.append(draft)
+    if reviewed:
+        for case in (cases[name] for name in gone):
+            if case.left_by is None and not case.has_ended:
+                counts["left"] += 1
+                left = left_draft(case, reviewed.week, release, now)
+                cases[case.case_id] = fold(case, _unchained(left))
+                drafts.append(left)
     weeks = tuple(sorted({packet.week for packet in incoming} | {one.week for one in drawn}))
     if drafts:
         changed = {draft.case_id for draft in drafts}
@@ -80,14 +71,10 @@ def take_in(
     return Intake(release, weeks, **counts)
 
 
-def _of_gone_customers(connection: Connection, reviewed: Reviewed | None) -> list[tuple[Week, str]]:
-    """The week, and open cases of risks whose account it did not review; an account drawn at random stays as it is."""
-    if reviewed is None:
-        return []
+def _of_gone_customers(connection: Connection, reviewed: Reviewed) -> list[str]:
+    """Open cases of risks whose account the week did not review; an account drawn at random stays as it is."""
     rows = connection.execute(select(CASE.c.case_id, CASE.c.account_id).where(CASE.c.state.in_(OPEN)))
-    return [
-        (reviewed.week, name) for name in sorted(row.case_id for row in rows if row.account_id not in reviewed.accounts)
-    ]
+    return sorted(row.case_id for row in rows if row.account_id not in reviewed.accounts)
 
 
 def last_week_taken_in(connection: Connection) -> Week | None:

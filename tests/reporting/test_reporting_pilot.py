@@ -97,6 +97,19 @@ def test_a_sample_of_the_queue_is_what_is_counted(release):
     assert [cell.text for cell in nothing_before.rows[0][1:4]] == ["unknown"] * 3
 
 
+def test_every_weeks_risks_and_queue_are_read_for_a_pilot_on_the_queue_alone(release):
+    top = PILOT.model_copy(update={"sample": "top_25"})
+    sampled = read_release(release, top)
+    assert {row["account_id"] for row in sampled.packets if row["side"] == "risk"} <= {
+        row["account_id"] for row in sampled.risks
+    }
+    ranked = {row["account_id"] for row in sampled.queue if row["queue_rank"] is not None}
+    assert ranked and ranked <= {row["account_id"] for row in sampled.queue_places}
+    for other in (None, PILOT, top.model_copy(update={"start": None})):
+        data = read_release(release, other)
+        assert (data.risks, data.queue_places) == ([], [])
+
+
 def test_the_thresholds_of_the_built_in_pilot_are_metrics_of_the_review():
     """What the design asks of a pilot, and nothing that no week can reach."""
     asked = set(load_pilot(None).model.thresholds)

@@ -17,9 +17,9 @@ from health_pipeline.review.desk.pages.cases import read_filter_query
 from health_pipeline.review.desk.queue import QueueFilter, read_filter
 from health_pipeline.review.desk.stop_list import HOLDS, in_words
 from health_pipeline.review.desk.team_metrics import MEASURED, team_figures
+from health_pipeline.review.intake import Reviewed
 from health_pipeline.review.states import BY_ACTION
 from health_pipeline.review.stop_rules import STOP_RULES
-from health_pipeline.review.taking_in import Reviewed
 from health_pipeline.risk.restricted import brief_lines, erase_record, read_body
 
 TESTS = Path(__file__).parent

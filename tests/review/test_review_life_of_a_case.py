@@ -34,7 +34,7 @@ from health_pipeline.review import (
     approval_holds,
     queue_reason,
 )
-from health_pipeline.review.taking_in import Reviewed
+from health_pipeline.review.intake import Reviewed
 
 
 def test_a_risk_is_saved_step_by_step(ledger: Ledger, clock: SetClock) -> None:
