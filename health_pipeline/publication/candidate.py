@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,15 @@ import duckdb
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Quarter, Week, naive_utc
-from health_pipeline.contract.mart import MartTable, mart_tables
+from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
+from health_pipeline.publication.content_hashes import (
+    given_hashes,
+    has_new_models,
+    release_hash,
+    slice_hash,
+    table_hash,
+)
 from health_pipeline.publication.errors import CandidateError
 from health_pipeline.publication.files import copy_with_sha256, file_sha256, read_json, write_json
 from health_pipeline.publication.frozen import SlicePlan, plan_slices, refuse_broken_tier_path
@@ -32,7 +38,6 @@ from health_pipeline.publication.mart_file import (
     put_slices,
     put_snapshot,
     read_rows,
-    rows_of,
 )
 from health_pipeline.publication.parquet import EMPTY, SNAPSHOT, link_files, slice_path, write_slice
 from health_pipeline.publication.publication_log import log_rows
@@ -51,12 +56,8 @@ from health_pipeline.quality.ledger_chain import ledger_head
 from health_pipeline.settings import Settings
 
 Kind = Literal["weekly", "quarterly"]
-# Rooms whose tables dbt builds: what is handed in of them must be what dbt's tests saw.
-DBT_ROOMS = ("mart", "identity")
 # Publication makes these itself; a run that hands them in has misunderstood.
 DERIVED = ("account_health_current", "publication_log", "run_summary")
-# They say when and how often something ran, not what it found: the same inputs would never give the same content.
-OUTSIDE_CONTENT = ("publication_log", "run_summary")
 FORMAT = 1
 
 
@@ -183,7 +184,7 @@ def build_candidate(
         "quarter": plan_slices(base, checked, quarters, "quarter", restate=restate),
     }
     snapshots = _snapshots_to_replace(base, checked, weeks, kind)
-    models_changed = kind == "quarterly" and base is not None and _has_new_models(base, checked)
+    models_changed = kind == "quarterly" and base is not None and has_new_models(base, checked)
     if base is not None and not (plans["week"].written or plans["quarter"].written or models_changed):
         return Unchanged(base.name, tuple(weeks), tuple(quarters))
 
@@ -210,7 +211,7 @@ def build_candidate(
             "reason": reason,
             "built_at": moment.isoformat(),
             "versions": dict(versions or {}),
-            "given_hashes": _given_hashes(checked, weeks, quarters),
+            "given_hashes": given_hashes(checked, weeks, quarters),
             "replaced_snapshots": snapshots,
             "published_weeks": _published(base, "week", plans["week"]),
             "published_quarters": _published(base, "quarter", plans["quarter"]),
@@ -268,27 +269,6 @@ def _snapshots_to_replace(
         return given
     # An older week must not turn a snapshot back.
     return given if max(weeks, default=base.published_weeks[0]) >= base.published_weeks[-1] else []
-
-
-def _has_new_models(base: Release, tables: Mapping[str, pa.Table]) -> bool:
-    models = tables.get("segment_models")
-    if models is None:
-        return False
-    table_hash = built_content_hash(mart_tables()["segment_models"], models)
-    return bool(table_hash != base.manifest["tables"]["segment_models"])
-
-
-def _given_hashes(tables: Mapping[str, pa.Table], weeks: Sequence[Week], quarters: Sequence[Quarter]) -> dict[str, str]:
-    """Content of what the run handed in of dbt's tables, unchanged slices too; dbt's record must say the same."""
-    days = {"week": [week.monday for week in weeks], "quarter": [quarter.first_day for quarter in quarters]}
-    hashes = {}
-    for name, given in tables.items():
-        table = mart_tables()[name]
-        if table.room not in DBT_ROOMS:
-            continue
-        rows = given if table.partition == "none" else rows_of(table, given, days[table.partition])
-        hashes[name] = built_content_hash(table, rows)
-    return hashes
 
 
 def _texts(days: Sequence[date]) -> list[str]:
@@ -372,33 +352,21 @@ def _write_parquet(
         slices[name] = dict(old_slices.get(name, {}))
         for day in written:
             part = read_rows(connection, table, [day])
-            slices[name][day.isoformat()] = _slice_hash(table, day, given.get(name, part), manifest)
+            slices[name][day.isoformat()] = slice_hash(table, day, given.get(name, part), manifest)
             new_files.append(write_slice(building, table, day.isoformat(), part))
         fresh = {day.isoformat() for day in written}
         linked += [slice_path(name, day) for day in slices[name] if day not in fresh]
         if not slices[name]:
             empty = read_rows(connection, table, [])
             new_files.append(write_slice(building, table, EMPTY, empty))
-        hashes[name] = _digest(slices[name])
+        hashes[name] = table_hash(slices[name])
     if base is not None:
         refuse_damaged(base, linked)
         link_files(base.folder, building, linked)
     manifest["slices"] = slices
     manifest["tables"] = hashes
-    manifest["content_hash"] = _digest({name: value for name, value in hashes.items() if name not in OUTSIDE_CONTENT})
+    manifest["content_hash"] = release_hash(hashes)
     manifest["files"] = {
         **{name: base_files[name] for name in linked},
         **{name: file_sha256(building / name) for name in new_files},
     }
-
-
-def _slice_hash(table: MartTable, day: date, given: pa.Table, manifest: Mapping[str, Any]) -> str:
-    """Of what was handed in, not of what was stored: the gate finds it if the two differ."""
-    if table.name in manifest["given_hashes"] and manifest[f"run_{table.partition}s"] == [day.isoformat()]:
-        whole_run: str = manifest["given_hashes"][table.name]
-        return whole_run
-    return built_content_hash(table, rows_of(table, given, [day]))
-
-
-def _digest(content: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -56,7 +56,7 @@ def test_every_difference_counts(other):
     assert content_hash(other) != content_hash(TABLE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.text(alphabet="ab|;nv", max_size=4), st.text(alphabet="ab|;nv", max_size=4)), max_size=6))
 def test_separators_in_texts_never_make_two_contents_alike(rows):
     table = pa.table(

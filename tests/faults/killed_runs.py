@@ -19,7 +19,7 @@ import yaml
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import ENVIRONMENT
 from health_pipeline.orchestration.home import dagster_instance
-from health_pipeline.publication.candidate import OUTSIDE_CONTENT
+from health_pipeline.publication.content_hashes import OUTSIDE_CONTENT
 from health_pipeline.publication.releases import Release, candidates_folder, current_release, damages, list_releases
 from health_pipeline.settings import Settings
 from health_pipeline.sources.landing import Landing

@@ -33,10 +33,10 @@ from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.landing import Landing
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-QUICK = settings(max_examples=3, stateful_step_count=8, deadline=None, suppress_health_check=CHECKS, derandomize=True)
+QUICK = settings(max_examples=3, stateful_step_count=8, suppress_health_check=CHECKS, derandomize=True)
 # Each step of a publication builds a release.
 FEW = settings(QUICK, max_examples=1, stateful_step_count=6)
-LONG = settings(max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
+LONG = settings(max_examples=60, stateful_step_count=25, suppress_health_check=CHECKS)
 
 
 class PowerCut(BaseException):

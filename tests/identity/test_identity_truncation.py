@@ -13,9 +13,7 @@ from health_pipeline.identity.overrides import Merge, Override, Overrides, accou
 KINDS = ("crm", "billing", "cs", "support", "usage", "survey")
 IDS = ("1", "2", "long-3", "long-4")
 DOMAINS = (None, "acme.example", "beta.example", "gmail.com")
-QUIET = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+QUIET = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 RECORD = st.fixed_dictionaries(
     {

@@ -46,7 +46,7 @@ def by_sql(parent_of: dict[int, int]) -> list[tuple[int, int, int]]:
         return connection.execute(f"select account_id, ancestor_account_id, steps from ({SQL})").fetchall()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(parents)
 def test_the_doublings_find_whom_a_walk_finds_and_nobody_twice(parent_of):
     found = by_sql(parent_of)

@@ -44,7 +44,7 @@ def check(compiled: CompiledMart, company: Company) -> list[str]:
     return differences(compiled.features(company.landed, company.loads, company.identity).to_pylist(), company)
 
 
-IN_MEMORY = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+IN_MEMORY = settings(derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 # Told at once what differs; the long test shrinks it.

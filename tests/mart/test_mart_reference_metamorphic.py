@@ -111,7 +111,7 @@ def test_what_must_not_matter_does_not(compiled: CompiledMart, name: str) -> Non
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(company=companies(), name=st.sampled_from(sorted(CHANGES)), seed=st.integers(0, 9))
 def test_what_must_not_matter_does_not_in_many_companies(
     compiled: CompiledMart, company: Company, name: str, seed: int

@@ -9,7 +9,7 @@ import pytest
 
 from health_pipeline.settings import Settings
 
-sys.path[:0] = [str(Path(__file__).parent.parent / room) for room in ("publication", "observability")]
+sys.path[:0] = [str(Path(__file__).parent.parent / room) for room in ("publication", "observability", "quality")]
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from health_pipeline import cli
 from health_pipeline.cli import landing, operations, policy, reviews
 from health_pipeline.quality.incidents import record_incident
-from health_pipeline.quality.verdict import CheckResult
 from health_pipeline.settings import Settings
 
 sys.path.append(str(Path(__file__).parent.parent / "sources"))
+
+from failed_checks import FAILED
 
 Typed = Callable[..., tuple[int, str]]
 
@@ -47,20 +48,9 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Typed]:
 
 def test_an_incident_is_listed_assigned_shown_and_closed(typed: Callable[[Path], Typed], tmp_path: Path) -> None:
     settings, run = Settings(home=tmp_path), typed(tmp_path)
-    failed = CheckResult(
-        suite="account_health_weekly",
-        name="score_range",
-        type="expect_column_values_to_be_between",
-        severity="critical",
-        reason="0 to 100",
-        passed=False,
-        evaluated=True,
-        unexpected_count=1,
-        row_ids=((("account_id", "a1"), ("week", "2026-10-26")),),
-    )
     at = datetime(2026, 11, 2, 6, tzinfo=UTC)
     incident = record_incident(
-        settings.ledger_url, "publication_refused", date(2026, 10, 26), [failed], "data@example.com", at
+        settings.ledger_url, "publication_refused", date(2026, 10, 26), [FAILED], "data@example.com", at
     )
     name = incident.incident_id
 

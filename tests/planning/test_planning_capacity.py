@@ -65,7 +65,7 @@ def test_a_week_without_accounts_has_no_row(planner):
     assert planner.plan([]).capacity.num_rows == 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     accounts=st.lists(
         st.tuples(

@@ -273,7 +273,7 @@ def as_inputs(planner, company):
     return {"health": health, "watermelons": melons}
 
 
-CHECKED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CHECKED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @CHECKED

@@ -128,7 +128,7 @@ def test_published_weeks_again_are_unchanged(published: Settings) -> None:
     assert list(candidates_folder(published).iterdir()) == []
 
 
-@hypothesis_settings(max_examples=5, suppress_health_check=list(HealthCheck), deadline=None)
+@hypothesis_settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(seed=st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(published: Settings, seed: Any) -> None:
     weeks = weeks_from(1, 2)

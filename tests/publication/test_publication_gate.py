@@ -19,7 +19,8 @@ from mart_builder import FIRST_WEEK, build_tables, built_at, naive, weeks_from
 from publishing import build, passing_verdict, publish_weeks, with_result
 
 from health_pipeline.observability.crash_points import ENVIRONMENT, EXIT_CODE
-from health_pipeline.publication.candidate import OUTSIDE_CONTENT, Candidate, Unchanged
+from health_pipeline.publication.candidate import Candidate, Unchanged
+from health_pipeline.publication.content_hashes import OUTSIDE_CONTENT
 from health_pipeline.publication.errors import PublicationError, PublicationRefusedError, StaleBaseError
 from health_pipeline.publication.files import file_sha256, read_json, write_json
 from health_pipeline.publication.gate import publish

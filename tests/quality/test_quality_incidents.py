@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from failed_checks import FAILED
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.quality.incidents import (
@@ -26,17 +27,6 @@ from health_pipeline.quality.verdict import CheckResult, Verdict
 
 NOW = datetime(2026, 11, 2, 6, tzinfo=UTC)
 WEEK = date(2026, 10, 26)
-FAILED = CheckResult(
-    suite="account_health_weekly",
-    name="score_range",
-    type="expect_column_values_to_be_between",
-    severity="critical",
-    reason="0 to 100",
-    passed=False,
-    evaluated=True,
-    unexpected_count=1,
-    row_ids=((("account_id", "a1"), ("week", "2026-10-26")),),
-)
 
 
 @pytest.fixture

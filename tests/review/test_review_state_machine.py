@@ -311,9 +311,7 @@ def assert_allowed(ledger: PaperLedger, index: int, at: datetime | None = None) 
 
 
 TestReview = Review.TestCase
-TestReview.settings = settings(
-    max_examples=120, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestReview.settings = settings(max_examples=120, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_the_table_names_rules_fields_and_permissions_that_exist() -> None:

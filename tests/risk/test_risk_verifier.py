@@ -497,7 +497,7 @@ def test_problems_name_no_text_of_a_customer() -> None:
     name=st.text(max_size=300),
     missed=st.integers(0, 12),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_the_facts_the_brief_verifies(value, pulse, figures, name, missed) -> None:
     known = facts()
     goal = replace(

@@ -52,7 +52,7 @@ def test_a_family_without_a_score_has_none() -> None:
     assert decisive.lowest_tier.tolist() == [AT_RISK, AT_RISK]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -30,7 +30,7 @@ def accounts(draw: st.DrawFn, least: int = 1, most: int = 4) -> tuple[HealthScor
     return scorer, pd.DataFrame(rows).astype(object)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(accounts())
 def test_the_score_is_within_0_and_100_and_the_sum_of_its_contributions(given_: tuple[HealthScorer, Any]) -> None:
     scorer, frame = given_
@@ -48,7 +48,7 @@ def test_the_score_is_within_0_and_100_and_the_sum_of_its_contributions(given_: 
     np.testing.assert_allclose(again[known], weighed.score[known], atol=1e-9, rtol=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(accounts(least=2), st.randoms(use_true_random=False))
 def test_rows_order_and_batch_size_play_no_part(given_: tuple[HealthScorer, Any], random: Any) -> None:
     scorer, frame = given_
@@ -59,7 +59,7 @@ def test_rows_order_and_batch_size_play_no_part(given_: tuple[HealthScorer, Any]
         np.testing.assert_array_equal(scorer.transform(frame.iloc[[n]])[0], whole[n])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(accounts(most=1), st.data())
 def test_a_better_value_never_lowers_the_score(given_: tuple[HealthScorer, Any], data: st.DataObject) -> None:
     scorer, frame = given_
@@ -76,7 +76,7 @@ def test_a_better_value_never_lowers_the_score(given_: tuple[HealthScorer, Any],
     assert np.isnan(before.score[0]) or after.score[0] >= before.score[0] - 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(accounts(most=1), st.data())
 def test_a_missing_measure_is_as_if_the_policy_did_not_have_it(
     given_: tuple[HealthScorer, Any], data: st.DataObject
@@ -124,7 +124,7 @@ def renormalised(scorer: HealthScorer, card: int, values: np.ndarray, kept: list
     return sum(weights_of[g] * mean for g, mean in means.items()) / sum(weights_of[g] for g in means)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_curves_stay_within_0_and_100_and_follow_their_direction(data: st.DataObject) -> None:
     scorer = data.draw(st.sampled_from(SCORERS))

@@ -159,7 +159,7 @@ ROW = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.lists(ROW, min_size=1, max_size=3))
 def test_contributions_sum_to_the_score_and_weights_to_one(rows: list[dict[str, Any]]) -> None:
     scorer = FITTED

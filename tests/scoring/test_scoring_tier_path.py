@@ -188,7 +188,7 @@ def test_a_measure_that_vanishes_alone_crosses_no_tier(path: Callable[..., pd.Da
     assert tiers(health) == ["healthy"] * 3
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(start=st.integers(0, 100), measure=st.sampled_from(sorted(DIALS)), values=st.lists(st.floats(0, 1), max_size=4))
 def test_no_single_measure_ever_moves_a_scored_account(start: int, measure: str, values: list[float]) -> None:
     feature = DIALS[measure][0]

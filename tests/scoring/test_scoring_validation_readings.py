@@ -131,7 +131,7 @@ def test_readings_apart_hold_every_event_once():
     assert apart.groupby("account_id")["churned"].sum().to_dict() == {"a": 0, "b": 1, "c": 1, "d": 1}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 39), min_size=1))
 def test_an_account_leaves_in_the_week_after_its_last_reading(last_reading):
     readings = join_readings(*company(last_reading))

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
@@ -43,7 +43,6 @@ ROWS = st.lists(st.tuples(st.integers(0, 1), st.integers(-4, 4), st.integers(1, 
 )
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_auc_and_average_precision_agree_with_scikit_learn(rows):
     happened, risk, weights = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
@@ -54,7 +53,6 @@ def test_auc_and_average_precision_agree_with_scikit_learn(rows):
         assert row[1] == pytest.approx(average_precision_score(happened, risk, sample_weight=weight), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_a_weight_is_a_repeated_row(rows):
     happened, risk, weights = (np.array(column) for column in zip(*rows, strict=True))
@@ -82,7 +80,6 @@ def test_gain_curve_counts_ties_at_their_end():
     assert found.tolist() == [0.0, 0.5, 1.0, 1.0]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=4, max_size=60))
 def test_lists_agree_with_scikit_learn(rows):
     happened, listed = (np.array(column) for column in zip(*rows, strict=True))
@@ -161,7 +158,6 @@ def covariance_of(one, two):
     return sum(products) / (len(one) - 1)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=8),
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=8),

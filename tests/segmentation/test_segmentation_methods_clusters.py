@@ -86,7 +86,7 @@ def test_variation_of_information_by_hand() -> None:
 
 
 @given(LABELS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_variation_of_information_is_a_distance(pairs: list[tuple[int, int]]) -> None:
     one, other = [a for a, _ in pairs], [b for _, b in pairs]
     assert variation_of_information(one, one) == pytest.approx(0, abs=1e-12)
@@ -173,7 +173,7 @@ def test_splits_merges_births_and_deaths_are_told_apart() -> None:
 
 
 @given(LABELS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_matching_is_one_to_one_and_loses_no_point(pairs: list[tuple[int, int]]) -> None:
     found = match_labels([a for a, _ in pairs], [b for _, b in pairs])
     assert len(set(found.successor.values())) == len(found.successor)

@@ -154,7 +154,7 @@ def test_a_record_from_the_future_would_be_noticed():
     assert ("support_ticket", "created_at") in known_too_early(support, read_until(8))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), accounts=st.integers(1, 60), load=st.integers(0, 52))
 def test_any_company_keeps_time_and_the_contract(seed, accounts, load):
     tables = landing_tables()

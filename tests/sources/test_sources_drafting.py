@@ -373,7 +373,7 @@ _CELLS = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(_HEADERS, min_size=1, max_size=6).flatmap(
         lambda header: st.tuples(

@@ -56,7 +56,7 @@ def landed(landing: Landing) -> list[dict]:
     return sorted((row for path in paths for row in pq.read_table(path).to_pylist()), key=lambda row: row["note_id"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows=NOTES, order=st.randoms(use_true_random=False), later=st.integers(0, 30))
 def test_the_same_extract_twice_is_one_load_and_row_order_changes_nothing(rows, order, later):
     shuffled = list(rows)
@@ -76,7 +76,7 @@ def test_the_same_extract_twice_is_one_load_and_row_order_changes_nothing(rows, 
         assert first.manifest() == before
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows=NOTES, mode=st.sampled_from(["historical", "incremental"]))
 def test_no_row_counts_before_it_happened_nor_after_it_was_loaded(rows, mode):
     with TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def test_no_row_counts_before_it_happened_nor_after_it_was_loaded(rows, mode):
             assert row["is_available_at_imputed"] == (mode == "historical")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows=NOTES, other=NOTES)
 def test_different_content_is_never_taken_for_a_duplicate(rows, other):
     with TemporaryDirectory() as folder:

@@ -88,7 +88,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_any_text_is_read_and_its_spans_fit(reader, text):
     reading = reader.read([text, None, text])

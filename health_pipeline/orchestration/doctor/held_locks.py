@@ -57,7 +57,7 @@ def _flocks() -> Iterator[tuple[int, int]]:
 
 
 def _has_open(process: int, path: Path) -> bool:
-    """An inode's number is one file system's own: the process must have this very file open."""
+    """An inode's number is one file system's own: the process must have this very file open, or not let one see."""
     return (_PROCESSES / str(process) / "fd").is_dir() and may_hold(process, path)
 
 

@@ -1,5 +1,8 @@
 {%- set weeks = ref('int_week_spine') -%}
 {%- set links = ref('int_account_links_weekly') -%}
+{%- set record = [
+    'week', 'account_id', 'source_kind', 'source_system', 'source_instance', 'note_id', 'load_id', 'occurred_at', 'available_at',
+] | join(', ') -%}
 with known_notes as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
@@ -9,15 +12,7 @@ with known_notes as (
 notes as (
 
     select
-        week,
-        account_id,
-        source_kind,
-        source_system,
-        source_instance,
-        note_id,
-        load_id,
-        occurred_at,
-        available_at,
+        {{ record }},
         as_of_at,
         invited_emails,
         lower(activity_type) in ('pulse', 'sentiment', 'csm_pulse') as is_pulse,
@@ -101,20 +96,11 @@ sponsor_meetings as (
 sponsor_meeting_notes as (
 
     select
-        account_id,
-        week,
-        source_kind,
-        source_system,
-        source_instance,
-        note_id,
-        load_id,
-        occurred_at,
-        available_at,
+        {{ record }},
         {{ any_true('is_attended') }} as is_any_there,
         {{ any_true('not is_attended') }} as is_any_missing
     from sponsor_meetings
-    group by
-        account_id, week, source_kind, source_system, source_instance, note_id, load_id, occurred_at, available_at
+    group by {{ record }}
 
 ),
 
