@@ -29,7 +29,8 @@ review: install  ## Run the weekly review on the demo company, end to end
 dev: install  ## Dagster's UI on port 3000, the review desk on port 8600 (its demo sign-in: this machine alone)
 	@.venv/bin/health-pipeline dev --demo-sign-in
 
-LINTERS := lint-style lint-types lint-layers lint-sql lint-generated lint-definitions
+# the longest first
+LINTERS := lint-sql lint-types lint-style lint-layers lint-generated lint-definitions
 .PHONY: $(LINTERS)
 
 lint: install  ## Linters, types, layers, SQL, the Dagster code location

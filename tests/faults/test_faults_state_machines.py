@@ -31,6 +31,7 @@ from health_pipeline.settings import Settings
 from health_pipeline.sources import landing as landings
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.landing import Landing
+from health_pipeline.sources.volume import LOADS_NEEDED, LOADS_REMEMBERED
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 QUICK = settings(max_examples=3, stateful_step_count=8, suppress_health_check=CHECKS, derandomize=True)
@@ -94,15 +95,16 @@ class LandingMachine(InAFolder):
         extract = delivery(self.first, SIZES[size])
         self.first += 1000
         result = self.landing().load(extract, COMPANY, self.now)
-        # Four loads say what is usual; one far smaller than all of them waits for a person.
-        is_odd = len(self.committed) >= 4 and size == "far too small" and not self.has_been_small
+        # Four loads say what is usual; one far smaller than all that are remembered waits for a person.
+        is_odd = len(self.committed) >= LOADS_NEEDED and size == "far too small" and not self.has_been_small_of_late
         assert result.status == ("held" if is_odd else "committed")
         (self.held.add if is_odd else self.committed.append)(result.load_id)
         self.delivered[result.load_id] = extract
 
     @property
-    def has_been_small(self) -> bool:
-        return any(self.delivered[load].tables[0].data.num_rows < 10 for load in self.committed)
+    def has_been_small_of_late(self) -> bool:
+        remembered = self.committed[-LOADS_REMEMBERED:]
+        return any(self.delivered[load].tables[0].data.num_rows < 10 for load in remembered)
 
     @precondition(lambda self: self.committed)
     @rule(data=st.data())

@@ -6,8 +6,10 @@ with events as (
         source_system,
         source_instance,
         group_id as source_account_id,
+        event_id,
         load_id,
         occurred_at,
+        available_at,
         cast(occurred_at as date) as usage_date,
         {{ first_week_counted('occurred_at', 'available_at') }} as counts_from_week
     from {{ ref('int_usage_event') }}
@@ -32,7 +34,9 @@ roll_ups as (
         events,
         active_users,
         features_used,
-        {{ just_before(plus_days('usage_date', 1)) }} as last_occurred_at
+        {{ just_before(plus_days('usage_date', 1)) }} as last_occurred_at,
+        source_account_id || ' ' || cast(usage_date as varchar) as last_record_id,
+        available_at as last_available_at
     from {{ ref('int_usage_daily') }}
     where
         not is_deleted
@@ -54,7 +58,10 @@ select
     cast(count(*) as bigint) as events,
     cast(null as bigint) as active_users,
     cast(null as bigint) as features_used,
-    max(occurred_at) as last_occurred_at
+    max(occurred_at) as last_occurred_at,
+    -- the record of the newest use: otherwise it is found again among all events, week after week
+    {{ at_newest('event_id', 'occurred_at', 'event_id') }} as last_record_id,
+    {{ at_newest('available_at', 'occurred_at', 'event_id') }} as last_available_at
 from events
 group by source_kind, source_system, source_instance, source_account_id, usage_date, counts_from_week, load_id
 union all
@@ -70,5 +77,7 @@ select
     events,
     active_users,
     features_used,
-    last_occurred_at
+    last_occurred_at,
+    last_record_id,
+    last_available_at
 from roll_ups
