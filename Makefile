@@ -51,7 +51,7 @@ lint-definitions:
 	.venv/bin/dagster definitions validate -w workspace.yaml
 
 test: lint  ## Linters and tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 test-long: install  ## The long tests (about an hour and a half on two cores); their log goes to docs/test-long.log
 	@bash -o pipefail -c '{ date -u +"%Y-%m-%d %H:%M UTC"; git log -1 --format="commit %h"; \

@@ -133,7 +133,7 @@ def _models_of(settings: Settings, quarter: Quarter) -> list[str]:
 
 
 def where_things_are(settings: Settings) -> Iterator[str]:
-    """The lines a newcomer needs: what came out, the report, the mart, the UI."""
+    """The lines a newcomer needs: what came out, the report, the mart, the UI, the desk."""
     health = read_published(settings, "account_health_current")
     tiers = health["tier"].to_pylist()
     counts = ", ".join(f"{tiers.count(tier)} {tier}" for tier in sorted(set(tiers), key=tiers.count, reverse=True))
@@ -148,4 +148,4 @@ def where_things_are(settings: Settings) -> Iterator[str]:
         yield f"Quarterly  {settings.reports / f'{kind.stem}-{max(quarters)}.html'}"
     yield f"Mart       duckdb -readonly {mart}"
     yield f"Plan       {settings.emitted / max(weeks)}"
-    yield "UI         make dev, then http://localhost:3000"
+    yield "Next       make dev, then http://localhost:3000 (Dagster's UI) and http://localhost:8600 (the review desk)"

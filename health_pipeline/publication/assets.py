@@ -1,5 +1,6 @@
 """Dagster assets of the publication room: candidate, verdict, release, and what is emitted after it."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -274,20 +275,23 @@ def _verdict_asset(
                 incident = open_incident(
                     settings.ledger_url, verdict, candidate.run_weeks, company.data_owner_email, now
                 ).id
-        failed = [result.check for result in results if not (result.passed and result.evaluated)]
-        logger.info("audited", checks=len(results), failed=len(failed))
+        failed = [result for result in results if not (result.passed and result.evaluated)]
+        held_back = critical_failures(results)
+        milder = Counter(result.severity for result in failed if result.evaluated)
+        logger.info(
+            "audited", checks=len(results), critical=len(held_back), warnings=milder["warning"], notes=milder["info"]
+        )
         yield dg.MaterializeResult(
             asset_key=name,
             metadata={
                 "verdict": told,
                 "checks evaluated": sum(result.evaluated for result in results),
                 "checks failed": len(failed),
-                "critical checks failed": len(critical_failures(results)),
-                "failed": ", ".join(failed) or "none",
+                "critical checks failed": len(held_back),
+                "failed": ", ".join(result.check for result in failed) or "none",
             },
         )
         yield from check_results(name, results, specs)
-        held_back = critical_failures(results)
         if held_back:
             # Dagster would stop here too, naming the checks; a person needs to know what to do.
             raise dg.Failure(description=refusal_sentence(held_back, settings, incident), allow_retries=False)
