@@ -88,7 +88,8 @@ def _pipeline(settings: Settings, command: Sequence[str], label: str, usage_mode
 
 def _run(settings: Settings, command: Sequence[str]) -> ProcessRun:
     environment = {
-        **os.environ,
+        # Where it is set every start compiles anew what is not compiled yet: 8 more CPU seconds each, measured once.
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "PYTHONPATH": str(REPOSITORY),
         "HEALTH_HOME": str(settings.home),
         "HEALTH_POLICY": str(settings.policy),
