@@ -1,6 +1,5 @@
 """Dagster assets of the publication room: candidate, verdict, release, and what is emitted after it."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -32,7 +31,7 @@ from health_pipeline.publication.releases import current_release
 from health_pipeline.publication.restricted_bodies import let_go_of_bodies
 from health_pipeline.quality.checks import check_results, check_specs
 from health_pipeline.quality.incidents import open_incident
-from health_pipeline.quality.verdict import CheckResult, DbtRecord, critical_failures
+from health_pipeline.quality.verdict import CheckResult, DbtRecord, critical_failures, milder_failures
 from health_pipeline.segmentation.adoption import adopt_first_model
 from health_pipeline.settings import Settings
 
@@ -277,9 +276,12 @@ def _verdict_asset(
                 ).id
         failed = [result for result in results if not (result.passed and result.evaluated)]
         held_back = critical_failures(results)
-        milder = Counter(result.severity for result in failed if result.evaluated)
         logger.info(
-            "audited", checks=len(results), critical=len(held_back), warnings=milder["warning"], notes=milder["info"]
+            "audited",
+            checks=len(results),
+            critical=len(held_back),
+            warnings=len(milder_failures(results, "warning")),
+            notes=len(milder_failures(results, "info")),
         )
         yield dg.MaterializeResult(
             asset_key=name,

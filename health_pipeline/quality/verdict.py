@@ -83,6 +83,11 @@ def critical_failures(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]
     )
 
 
+def milder_failures(results: Sequence[CheckResult], severity: Severity) -> tuple[CheckResult, ...]:
+    """Failed checks of a severity that holds nothing back."""
+    return tuple(result for result in results if result.evaluated and result.severity == severity and not result.passed)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the audit says of one candidate file. The gate asks for it again."""
@@ -110,9 +115,7 @@ class Verdict:
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
         """Failed checks of severity warning."""
-        return tuple(
-            result for result in self.results if result.evaluated and result.severity == "warning" and not result.passed
-        )
+        return milder_failures(self.results, "warning")
 
     @property
     def passed(self) -> bool:

@@ -9,7 +9,9 @@ import pytest
 
 from health_pipeline.settings import Settings
 
-sys.path[:0] = [str(Path(__file__).parent.parent / room) for room in ("publication", "observability", "quality")]
+sys.path[:0] = [
+    str(Path(__file__).parent.parent / room) for room in ("publication", "observability", "quality", "sources")
+]
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
+from failed_checks import FAILED
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -19,10 +19,6 @@ from health_pipeline import cli
 from health_pipeline.cli import landing, operations, policy, reviews
 from health_pipeline.quality.incidents import record_incident
 from health_pipeline.settings import Settings
-
-sys.path.append(str(Path(__file__).parent.parent / "sources"))
-
-from failed_checks import FAILED
 
 Typed = Callable[..., tuple[int, str]]
 
