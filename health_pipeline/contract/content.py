@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -57,6 +59,12 @@ def content_hash(table: pa.Table, leave_out: tuple[str, ...] = RUN_COLUMNS) -> s
             bounds = np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
             digest.update(memoryview(texts)[bounds[0] : bounds[-1]])
     return digest.hexdigest()[:32]
+
+
+def content_hashes(tables: Mapping[str, pa.Table]) -> dict[str, str]:
+    """The content hash of each table; two at a time, for a table of few rows is hashed on one core."""
+    with ThreadPoolExecutor(2, thread_name_prefix="content-hash") as hashing:
+        return dict(zip(tables, hashing.map(content_hash, tables.values()), strict=True))
 
 
 def canonical_json(value: Any) -> str:

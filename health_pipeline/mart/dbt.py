@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from health_pipeline.contract.clocks import Week
-from health_pipeline.contract.content import content_hash
+from health_pipeline.contract.content import content_hashes
 from health_pipeline.contract.landing import SOURCE_KINDS
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import CompanyPolicy, Domain
@@ -335,7 +335,7 @@ def record_build(
     content = json.loads(run_results.read_text(encoding="utf-8"))
     record = BuildRecord(
         content["metadata"]["invocation_id"],
-        {name: content_hash(table) for name, table in tables.items()},
+        content_hashes(tables),
         tuple(str(week) for week in weeks),
     )
     _record_path(settings).write_text(json.dumps(asdict(record), indent=2, sort_keys=True), encoding="utf-8")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Quarter, Week
@@ -35,6 +36,7 @@ def read_published(
     weeks: Sequence[Week] | None = None,
     quarters: Sequence[Quarter] | None = None,
     rows_of: pa.Table | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """Read a published table, cast to the contract's built columns, ordered by its key.
 
@@ -44,6 +46,7 @@ def read_published(
     name : a table of the mart contract
     weeks, quarters : only these slices of a table so partitioned; neither reads all of it
     rows_of : only rows that have the same values as one of its rows, in its columns
+    columns : only these columns, in this order; all built ones where it is None
 
     Returns
     -------
@@ -54,6 +57,8 @@ def read_published(
     ------
     ValueError
         If there is no such table in the contract, or slices are asked of a table not so partitioned.
+    KeyError
+        If the contract has no such built column.
     """
     table = mart_table(name)
     slices: list[date] | None = None
@@ -61,27 +66,14 @@ def read_published(
         if table.partition != ("week" if weeks is not None else "quarter"):
             raise ValueError(f"{name} is partitioned by {table.partition}; read it so.")
         slices = [week.monday for week in weeks or ()] + [quarter.first_day for quarter in quarters or ()]
+    schema = _schema(table, columns)
     path = published_file(settings)
     if path is None:
-        return table.arrow_schema.empty_table()
-    return _read(path, table, slices, rows_of)
-
-
-def _read(path: Path, table: MartTable, slices: list[date] | None, rows_of: pa.Table | None) -> pa.Table:
+        return schema.empty_table()
     with open_duckdb(path, read_only=True) as connection:
-        described = connection.execute(
-            "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?",
-            [table.name],
-        ).fetchall()
-        there = {name for (name,) in described}
-        if not there:
-            return table.arrow_schema.empty_table()
-        # a column that is newer than the release is null in it
-        columns = ", ".join(
-            f"cast({_quoted(column.name) if column.name in there else 'null'} as {column.duckdb_type})"
-            f" as {_quoted(column.name)}"
-            for column in table.built_columns
-        )
+        selected = _selected(connection, table, schema)
+        if not selected:
+            return schema.empty_table()
         condition, values = "", []
         if slices is not None:
             condition, values = f"where list_contains(?, {_quoted(table.partition)})", [slices]
@@ -89,9 +81,78 @@ def _read(path: Path, table: MartTable, slices: list[date] | None, rows_of: pa.T
             connection.register("rows_of", rows_of)
             same = " and ".join(f"rows_of.{_quoted(name)} = wanted.{_quoted(name)}" for name in rows_of.column_names)
             condition += f"{' and' if condition else 'where'} exists (select 1 from rows_of where {same})"
-        order = ", ".join(_quoted(part) for part in table.key)
-        query = f"select {columns} from main.{_quoted(table.name)} as wanted {condition} order by {order}"
-        return connection.execute(query, values).to_arrow_table().cast(table.arrow_schema)
+        query = f"select {selected} from main.{_quoted(table.name)} as wanted {condition} order by {_named(table.key)}"
+        return connection.execute(query, values).to_arrow_table().cast(schema)
+
+
+def read_published_newest(
+    settings: Settings, name: str, columns: Sequence[str], by: Sequence[str], before: Week
+) -> pa.Table:
+    """Of published rows of earlier weeks that are the same in some columns only the newest one.
+
+    What a run has to know of all weeks before it is far less than their rows, and does not grow with each week.
+
+    Parameters
+    ----------
+    settings : where state lives
+    name : a table of the mart contract that is partitioned by week
+    columns : what is read, in this order
+    by : rows that are equal in these columns count as one; the key without the week among them gives one row each
+    before : rows of this week or later are left out
+
+    Returns
+    -------
+    pyarrow.Table
+        Ordered by the table's key; empty and typed where nothing is published yet.
+
+    Raises
+    ------
+    ValueError
+        If the table is not partitioned by week.
+    KeyError
+        If the contract has no such built column.
+    """
+    table = mart_table(name)
+    if table.partition != "week":
+        raise ValueError(f"{name} is partitioned by {table.partition}; its newest rows are not told by a week.")
+    schema = _schema(table, columns)
+    path = published_file(settings)
+    if path is None:
+        return schema.empty_table()
+    with open_duckdb(path, read_only=True) as connection:
+        selected = _selected(connection, table, schema)
+        if not selected:
+            return schema.empty_table()
+        query = (
+            f"select {selected} from main.{_quoted(table.name)} where week < ? "
+            f"qualify row_number() over (partition by {_named(by)} order by week desc, {_named(table.key)}) = 1 "
+            f"order by {_named(table.key)}"
+        )
+        return connection.execute(query, [before.monday]).to_arrow_table().cast(schema)
+
+
+def _schema(table: MartTable, columns: Sequence[str] | None) -> pa.Schema:
+    if columns is None:
+        return table.arrow_schema
+    return pa.schema([table.arrow_schema.field(name) for name in columns])
+
+
+def _selected(connection: duckdb.DuckDBPyConnection, table: MartTable, schema: pa.Schema) -> str:
+    """The columns as the contract types them; one that is newer than the release is null. Empty without the table."""
+    described = connection.execute(
+        "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?",
+        [table.name],
+    ).fetchall()
+    there = {name for (name,) in described}
+    kinds = {column.name: column.duckdb_type for column in table.built_columns}
+    return ", ".join(
+        f"cast({_quoted(name) if name in there else 'null'} as {kinds[name]}) as {_quoted(name)}"
+        for name in (schema.names if there else ())
+    )
+
+
+def _named(columns: Iterable[str]) -> str:
+    return ", ".join(_quoted(name) for name in columns)
 
 
 def _quoted(name: str) -> str:

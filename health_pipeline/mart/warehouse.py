@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import MartTable, mart_tables
@@ -154,55 +155,66 @@ def intermediate_rows(settings: Settings, weeks: Sequence[Week]) -> dict[str, Ro
     return counts
 
 
-def write_slices(
+def write_marts(
     settings: Settings,
-    name: str,
-    table: pa.Table,
+    tables: Mapping[str, pa.Table],
     weeks: Sequence[Week] | None = None,
     quarters: Sequence[Quarter] | None = None,
 ) -> None:
-    """Replace the named slices of a table in schema `outputs`, in one transaction; the same call twice changes nothing.
+    """Replace slices of tables in schema `outputs`: all of them or none; the same call twice changes nothing.
 
     Parameters
     ----------
     settings : where state lives
-    name : a table of the mart contract that a Python room builds
-    table : its rows, with exactly the contract's built columns
-    weeks, quarters : the slices to replace, also where `table` has no row for them; neither: the whole table
+    tables : rows by name of tables of the mart contract that Python rooms build, with exactly the built columns
+    weeks, quarters : the slices to replace of tables that have slices, also where there is no row for them; a table
+        without slices is replaced whole
 
     Raises
     ------
     ValueError
-        If the table is not in the contract, is dbt's, has other columns, or has rows outside the named slices.
+        If a table is not in the contract, is dbt's, has other columns or slices, or has rows outside the named ones;
+        nothing was written.
     """
-    contract = mart_table(name)
-    if contract.room in DBT_ROOMS:
-        raise ValueError(f"{name} is built by dbt; write it there.")
-    if sorted(contract.arrow_schema.names) != sorted(table.column_names):
-        raise ValueError(
-            f"{name} has the columns {', '.join(table.column_names)}; the contract wants "
-            f"{', '.join(contract.arrow_schema.names)}."
-        )
-    rows = table.select(contract.arrow_schema.names).cast(contract.arrow_schema)
-    slices = _slices(contract, weeks, quarters)
-    if slices is not None and (outside := set(rows[contract.partition].to_pylist()) - set(slices)):
-        raise ValueError(
-            f"{name} has rows of {contract.partition} {min(outside)}, which the call does not name; "
-            f"nothing was written."
-        )
+    writes = []
+    for name, table in tables.items():
+        contract = mart_table(name)
+        is_whole = contract.partition == "none"
+        slices = None if is_whole else _slices(contract, weeks, quarters)
+        if slices is None and not is_whole:
+            raise ValueError(f"{name} is partitioned by {contract.partition}; name its slices so.")
+        writes.append((contract, _checked(contract, table, slices), slices))
     with open_duckdb(settings.warehouse, read_only=False) as connection:
         connection.begin()
         connection.execute(f"create schema if not exists {OUTPUT_SCHEMA}")
-        _fit(connection, contract)
-        target = f'{OUTPUT_SCHEMA}."{name}"'
-        if slices is None:
-            connection.execute(f"delete from {target}")
-        else:
-            connection.execute(f'delete from {target} where list_contains(?, "{contract.partition}")', [slices])
-        connection.register("fresh_rows", rows)
-        connection.execute(f"insert into {target} by name select * from fresh_rows")
-        connection.unregister("fresh_rows")
+        for contract, rows, slices in writes:
+            _fit(connection, contract)
+            target = f'{OUTPUT_SCHEMA}."{contract.name}"'
+            if slices is None:
+                connection.execute(f"delete from {target}")
+            else:
+                connection.execute(f'delete from {target} where list_contains(?, "{contract.partition}")', [slices])
+            connection.register("fresh_rows", rows)
+            connection.execute(f"insert into {target} by name select * from fresh_rows")
+            connection.unregister("fresh_rows")
         connection.commit()
+
+
+def _checked(contract: MartTable, table: pa.Table, slices: list[date] | None) -> pa.Table:
+    if contract.room in DBT_ROOMS:
+        raise ValueError(f"{contract.name} is built by dbt; write it there.")
+    if sorted(contract.arrow_schema.names) != sorted(table.column_names):
+        raise ValueError(
+            f"{contract.name} has the columns {', '.join(table.column_names)}; the contract wants "
+            f"{', '.join(contract.arrow_schema.names)}."
+        )
+    rows = table.select(contract.arrow_schema.names).cast(contract.arrow_schema)
+    if slices is not None and (outside := set(pc.unique(rows[contract.partition]).to_pylist()) - set(slices)):
+        raise ValueError(
+            f"{contract.name} has rows of {contract.partition} {min(outside)}, which the call does not name; "
+            f"nothing was written."
+        )
+    return rows
 
 
 def _slices(contract: MartTable, weeks: Sequence[Week] | None, quarters: Sequence[Quarter] | None) -> list[date] | None:
@@ -219,8 +231,13 @@ def _fit(connection: duckdb.DuckDBPyConnection, contract: MartTable) -> None:
     """Create the table; columns the contract has gained are added, null in older slices."""
     columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in contract.built_columns)
     connection.execute(f'create table if not exists {OUTPUT_SCHEMA}."{contract.name}" ({columns})')
+    described = connection.execute(
+        "select column_name from information_schema.columns where table_schema = ? and table_name = ?",
+        [OUTPUT_SCHEMA, contract.name],
+    ).fetchall()
+    there = {name for (name,) in described}
     for column in contract.built_columns:
-        connection.execute(
-            f'alter table {OUTPUT_SCHEMA}."{contract.name}" add column if not exists '
-            f'"{column.name}" {column.duckdb_type}'
-        )
+        if column.name not in there:
+            connection.execute(
+                f'alter table {OUTPUT_SCHEMA}."{contract.name}" add column "{column.name}" {column.duckdb_type}'
+            )

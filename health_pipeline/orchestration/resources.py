@@ -1,4 +1,4 @@
-"""Dagster resources: the run lock that guards the warehouse, and the notifier."""
+"""Dagster resources: the run lock that guards the warehouse, the run's second process, and the notifier."""
 
 import contextlib
 import json
@@ -11,7 +11,9 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from health_pipeline.mart.connection import wait_until_free
+from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.observability.logs import get_logger
+from health_pipeline.observability.second_process import SecondProcess
 from health_pipeline.observability.webhook import is_web_address, post_json
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
@@ -46,6 +48,13 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
             yield run_id
 
     return run_lock
+
+
+@dg.resource(description="A second process for work beside the run; Python searches for garbage seldom while it lasts.")
+def second_process_resource() -> Iterator[SecondProcess]:
+    """As long as a run, whoever started it."""
+    with rare_collections(), SecondProcess() as second:
+        yield second
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.tickets import read_recent_tickets
-from health_pipeline.mart.warehouse import read_mart, write_slices
+from health_pipeline.mart.warehouse import read_mart, write_marts
 from health_pipeline.observability.dagster_metadata import (
     STORES,
     mart_spec,
@@ -77,14 +77,13 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             read_mart(settings, "risk_packets", weeks),
         )
         numbers = {"action_plan_weekly": _plan_numbers(plan.action_plan), "plan_capacity_weekly": _hours(plan.capacity)}
-        for name, attribute in PLAN_TABLES.items():
-            table = getattr(plan, attribute)
-            write_slices(settings, name, table, weeks=weeks)
+        tables = {name: getattr(plan, attribute) for name, attribute in PLAN_TABLES.items()}
+        write_marts(settings, {**tables, "review_tasks": plan.review_tasks}, weeks=weeks)
+        for name, table in tables.items():
             report_slices(context, name, table, numbers.get(name))
             if name == "action_plan_weekly":
                 report_preview(context, name, newest_week(table, "playbook", PLAN_SUMS))
             yield dg.MaterializeResult(asset_key=name)
-        write_slices(settings, "review_tasks", plan.review_tasks)
         report_slices(context, "review_tasks", plan.review_tasks)
         open_tasks = plan.review_tasks["state"].to_pylist().count("open")
         logger.info("planned", proposals=plan.action_plan_accounts.num_rows, open_tasks=open_tasks)
@@ -120,9 +119,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             policy,
             read_published(settings, "defect_themes_weekly", weeks=[weeks[0].shift(-1)]),
         )
-        for name, attribute in THEME_TABLES.items():
-            table = getattr(themes, attribute)
-            write_slices(settings, name, table, weeks=weeks)
+        tables = {name: getattr(themes, attribute) for name, attribute in THEME_TABLES.items()}
+        write_marts(settings, tables, weeks=weeks)
+        for name, table in tables.items():
             report_slices(context, name, table, _theme_numbers(table) if name == "defect_themes_weekly" else None)
             if name == "defect_themes_weekly":
                 report_preview(context, name, newest_week(table, "theme", THEME_SUMS))

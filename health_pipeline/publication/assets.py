@@ -30,6 +30,7 @@ from health_pipeline.publication.in_run import (
 from health_pipeline.publication.releases import current_release
 from health_pipeline.publication.restricted_bodies import let_go_of_bodies
 from health_pipeline.quality.checks import check_results, check_specs
+from health_pipeline.quality.frame_checks import prepare
 from health_pipeline.quality.incidents import open_incident
 from health_pipeline.quality.verdict import CheckResult, DbtRecord, critical_failures, milder_failures
 from health_pipeline.segmentation.adoption import adopt_first_model
@@ -80,6 +81,10 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     def candidate_release(context: dg.AssetExecutionContext, config: CandidateConfig) -> dg.MaterializeResult:
         settings = context.resources.settings
         weeks = weeks_of(context)
+        second = context.resources.second_process
+        if second.is_running:
+            # by the time the candidate is built, it is ready to audit it
+            second.submit(prepare)
         tables = read_marts(settings, weekly_tables(), weeks)
         return _build(context, tables, weeks, [], "weekly", config.restate_reason)
 
@@ -267,7 +272,7 @@ def _verdict_asset(
             if kind == "weekly":
                 built = read_build_record(settings)
                 record = DbtRecord(built.invocation_id, built.table_hashes)
-            verdict = audit_candidate(settings, candidate, record)
+            verdict = audit_candidate(settings, candidate, record, context.resources.second_process)
             results, told = verdict.results, verdict.verdict_id
             if not verdict.passed:
                 now = context.resources.clock.now()

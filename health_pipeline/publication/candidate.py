@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -196,7 +197,11 @@ def build_candidate(
         # A failed build gives its space back.
         undo.callback(shutil.rmtree, building, ignore_errors=True)
         building.mkdir(parents=True)
-        _copy_base(base, building)
+        # Reading and writing files leaves a core to the hashes.
+        with ThreadPoolExecutor(1, thread_name_prefix="copy-base") as beside:
+            copied = beside.submit(_copy_base, base, building)
+            given = given_hashes(checked, weeks, quarters)
+            copied.result()
         crash_point("candidate.after_copy")
         manifest: dict[str, Any] = {
             "format": FORMAT,
@@ -211,7 +216,7 @@ def build_candidate(
             "reason": reason,
             "built_at": moment.isoformat(),
             "versions": dict(versions or {}),
-            "given_hashes": given_hashes(checked, weeks, quarters),
+            "given_hashes": given,
             "replaced_snapshots": snapshots,
             "published_weeks": _published(base, "week", plans["week"]),
             "published_quarters": _published(base, "quarter", plans["quarter"]),

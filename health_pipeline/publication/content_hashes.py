@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Quarter, Week
+from health_pipeline.contract.content import content_hashes
 from health_pipeline.contract.mart import MartTable, mart_tables
 from health_pipeline.mart.landing_columns import DBT_ROOMS
-from health_pipeline.publication.mart_file import built_content_hash, rows_of
+from health_pipeline.publication.mart_file import built_content_hash, built_rows, rows_of
 from health_pipeline.publication.releases import Release
 
 # They say when and how often something ran, not what it found: the same inputs would never give the same content.
@@ -32,14 +33,14 @@ def has_new_models(base: Release, tables: Mapping[str, pa.Table]) -> bool:
 def given_hashes(tables: Mapping[str, pa.Table], weeks: Sequence[Week], quarters: Sequence[Quarter]) -> dict[str, str]:
     """Content of what the run handed in of dbt's tables, unchanged slices too; dbt's record must say the same."""
     days = {"week": [week.monday for week in weeks], "quarter": [quarter.first_day for quarter in quarters]}
-    hashes = {}
+    of_dbt = {}
     for name, given in tables.items():
         table = mart_tables()[name]
         if table.room not in DBT_ROOMS:
             continue
         rows = given if table.partition == "none" else rows_of(table, given, days[table.partition])
-        hashes[name] = built_content_hash(table, rows)
-    return hashes
+        of_dbt[name] = built_rows(table, rows)
+    return content_hashes(of_dbt)
 
 
 def slice_hash(table: MartTable, day: date, given: pa.Table, manifest: Mapping[str, Any]) -> str:

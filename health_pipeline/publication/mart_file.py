@@ -167,11 +167,16 @@ def derive_current_health(connection: duckdb.DuckDBPyConnection) -> None:
 
 def built_content_hash(table: MartTable, rows: pa.Table, columns: Iterable[str] | None = None) -> str:
     """Content hash over the built columns, or over some of them."""
+    return content_hash(built_rows(table, rows, columns))
+
+
+def built_rows(table: MartTable, rows: pa.Table, columns: Iterable[str] | None = None) -> pa.Table:
+    """The rows in their built columns, or in some of them."""
     names = [column.name for column in table.built_columns]
     if columns is not None:
         wanted = set(columns)
         names = [name for name in names if name in wanted]
-    return content_hash(rows.select(names))
+    return rows.select(names)
 
 
 def _columns(names: Iterable[str]) -> str:

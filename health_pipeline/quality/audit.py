@@ -14,6 +14,7 @@ import duckdb
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
+from health_pipeline.observability.second_process import SecondProcess, result_of
 from health_pipeline.quality.drift import check_drift
 from health_pipeline.quality.frame_checks import check_frames
 from health_pipeline.quality.ledger_chain import anchors_of, check_chain
@@ -51,6 +52,7 @@ def audit(
     ledger_url: str,
     folder: Path = FOLDER,
     restricted: Path | None = None,
+    second: SecondProcess | None = None,
 ) -> Verdict:
     """Evaluate every check a run with those weeks and quarters has to pass, and store the verdict.
 
@@ -70,6 +72,8 @@ def audit(
         Folder of the suites.
     restricted : Path or None
         The restricted store, which must hold the body of every packet of the run's weeks.
+    second : SecondProcess or None
+        Where it is running it evaluates the checks of tables, while this process reads ledger and packets.
 
     Returns
     -------
@@ -86,13 +90,15 @@ def audit(
     quarter_days = [item.first_day if isinstance(item, Quarter) else item for item in quarters]
     kinds = run_kinds(week_days, quarter_days)
     checks = [check for check in load_checks(folder) if set(kinds) & set(check.runs)]
-    results = evaluate(candidate_file, checks, week_days, quarter_days, manifest["retired_columns"], folder)
+    what = (candidate_file, checks, week_days, quarter_days, manifest["retired_columns"], folder)
+    beside = second.submit(evaluate, *what) if second is not None and second.is_running else None
     of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
-    results += check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
+    across = check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
     of_packets = [check for check in checks if check.type == PACKET_TYPE]
-    results += check_bodies(of_packets, candidate_file, week_days, restricted)
+    across += check_bodies(of_packets, candidate_file, week_days, restricted)
     with candidate_file.open("rb") as stream:
         file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    results = (evaluate(*what) if beside is None else result_of(beside)) + across
     parts: dict[str, Any] = {
         "candidate_id": manifest["release"],
         "file_sha256": file_sha256,

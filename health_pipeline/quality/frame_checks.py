@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 FIRST_PIECE = 1000
 
 
+def prepare() -> None:
+    """Import Great Expectations: what takes longest of the first checks of a process."""
+    # Nothing calls home; it must be set before the import.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations  # noqa: F401, PLC0415
+
+
 def check_frames(
     checks: Sequence[Check], frames: Mapping[str, pd.DataFrame], retired: Mapping[str, Sequence[str]]
 ) -> list[CheckResult]:
@@ -33,8 +40,7 @@ def check_frames(
     list of CheckResult
         One per check; not evaluated where Great Expectations raised or the frame is missing.
     """
-    # Nothing calls home; it must be set before the import.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    prepare()
     import great_expectations as gx  # noqa: PLC0415 - three seconds and more: only where it is used
     from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from health_pipeline.contract.case_states import ENDED
 from health_pipeline.contract.clocks import Week
@@ -22,9 +23,9 @@ from health_pipeline.mart.decisions import (
     read_new_audit_findings,
 )
 from health_pipeline.mart.packet_facts import FACT_MODELS
-from health_pipeline.mart.published import read_published
+from health_pipeline.mart.published import read_published, read_published_newest
 from health_pipeline.mart.risk_records import MODEL, read_risk_records, risk_query_hash, unresolved_evidence
-from health_pipeline.mart.warehouse import read_mart, write_slices
+from health_pipeline.mart.warehouse import read_mart, write_marts
 from health_pipeline.observability.dagster_metadata import (
     STORES,
     mart_spec,
@@ -87,14 +88,24 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
         numbers = {}
         read = dict.fromkeys((*EpisodesBefore.COLUMNS, *EpisodeHistory.COLUMNS))
-        published = read_published(settings, "risk_packets").select(list(read)).to_pylist()
+        # of a packet's weeks with the same signals the newest tells all that the next week has to know
+        newest = read_published_newest(settings, "risk_packets", list(read), ("packet_id", "signals"), weeks[0])
+        published = newest.to_pylist()
         decided = read_decided(settings, weeks)
         inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
         history = EpisodeHistory(published, weeks[0].monday)
         for reviewed in review_weeks(inputs_of_run, weeks):
             # without a packet to be part of, evidence would be about nothing
             risks = () if withheld else reviewed.risks
-            made = packets_of_week(settings, risks, reviewed.week, packets, history, decided[reviewed.week.monday])
+            made = packets_of_week(
+                settings,
+                risks,
+                reviewed.week,
+                packets,
+                history,
+                decided[reviewed.week.monday],
+                context.resources.second_process,
+            )
             for packet_id, problems in made.unverified.items():
                 found_wrong = list(problems[:LOGGED_PROBLEMS])
                 logger.error("brief_not_verified", week=str(reviewed.week), packet=packet_id, problems=found_wrong)
@@ -119,8 +130,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             load_capacity(settings.policy).model,
         )
         tables |= {"risk_packets": queued.packets, "exception_queue_weekly": queued.queue}
+        write_marts(settings, tables, weeks=weeks)
         for name, table in tables.items():
-            write_slices(settings, name, table, weeks=weeks)
             report_slices(context, name, table, numbers if name == "risk_packets" else None)
             yield dg.MaterializeResult(asset_key=name)
         report_preview(context, "risk_packets", newest_week(tables["risk_packets"], "category", _SUMS))
@@ -156,13 +167,12 @@ def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         newest = newest_known_week(settings, weeks)
         events = read_measurements(settings, newest, cutoff_hours)
         findings = read_audit_findings(settings, newest, cutoff_hours)
-        write_slices(settings, "review_metrics_weekly", metrics, weeks=weeks)
+        made = {"review_metrics_weekly": metrics, "measurement_events": events, "random_audit_findings": findings}
+        write_marts(settings, made, weeks=weeks)
         report_slices(context, "review_metrics_weekly", metrics, _metric_numbers(metrics))
         yield dg.MaterializeResult(asset_key="review_metrics_weekly")
-        write_slices(settings, "measurement_events", events)
         report_slices(context, "measurement_events", events)
         yield dg.MaterializeResult(asset_key="measurement_events", metadata={"events": events.num_rows})
-        write_slices(settings, "random_audit_findings", findings)
         report_slices(context, "random_audit_findings", findings)
         yield dg.MaterializeResult(asset_key="random_audit_findings", metadata={"findings": findings.num_rows})
 
@@ -197,8 +207,8 @@ def _by_week(rows: Sequence[Mapping[str, Any]]) -> dict[date, list[Mapping[str, 
 
 def newest_known_week(settings: Settings, weeks: Sequence[Week]) -> Week:
     """The newest week of the release that the run will make: its own, or a later one that is published."""
-    published = read_published(settings, "risk_packets")["week"].to_pylist()
-    return max(weeks[-1], Week(max(published)) if published else weeks[-1])
+    published = read_published(settings, "risk_packets", columns=["week"])["week"]
+    return max(weeks[-1], Week(pc.max(published).as_py())) if len(published) else weeks[-1]
 
 
 _SUMS = {"value_at_risk": "value", "supporting_evidence": "for", "contradicting_evidence": "against"}
@@ -215,7 +225,7 @@ def _inputs(
     paths = sorted({signal.path_of for signal in policy.signals if signal.path_of})
     earlier = [weeks[0].shift(-back) for back in range(policy.path_weeks, 0, -1)]
     columns = ["account_id", "week", *paths]
-    before = read_published(settings, "account_features_weekly", weeks=earlier).select(columns)
+    before = read_published(settings, "account_features_weekly", weeks=earlier, columns=columns)
 
     def records_of(week: Week, accounts: Sequence[str]) -> dict[str, RecordsBySet]:
         return records_by_account(read_risk_records(settings, week, accounts))

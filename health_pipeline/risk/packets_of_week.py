@@ -12,6 +12,7 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.account_facts import Decided, RecordKey
 from health_pipeline.mart.packet_facts import read_account_facts
 from health_pipeline.mart.quoted_texts import read_quoted_texts
+from health_pipeline.observability.second_process import SecondProcess
 from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.model import Evidence, Risk
 from health_pipeline.risk.packet_building import PacketPolicy, build_packets
@@ -42,6 +43,7 @@ def packets_of_week(
     policy: PacketPolicy,
     history: EpisodeHistory,
     decided: Decided,
+    second: SecondProcess | None = None,
 ) -> WeekPackets:
     """Build and store the packets of a week, and take them into the history of the weeks after.
 
@@ -52,6 +54,7 @@ def packets_of_week(
     policy : the documents; where it is not ready there are no packets
     history : earlier packets
     decided : what people decided, as the week knew it
+    second : verifies the briefs of many packets beside this process
     """
     schema = mart_tables()["risk_packets"].arrow_schema
     if not risks:
@@ -64,7 +67,7 @@ def packets_of_week(
         for place, one in facts.items()
     }
     packets = build_packets(risks, known, policy)
-    stored = store_packets(settings, packets)
+    stored = store_packets(settings, packets, second)
     rows, unverified = [], {}
     for packet in packets:
         found = stored[(packet.packet_id, packet.week.isoformat())]

@@ -11,7 +11,9 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -20,7 +22,8 @@ from typing import Any
 
 from health_pipeline.contract.content import canonical_json
 from health_pipeline.mart.account_facts import RecordText
-from health_pipeline.risk.body import body_of
+from health_pipeline.observability.second_process import SecondProcess, result_of
+from health_pipeline.risk.body import PacketBody, body_of
 from health_pipeline.risk.brief import render
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.phrasing import cited, shown
@@ -33,6 +36,10 @@ REFUSED = "refused"
 HOLDS = "holds"
 # A candidate that is being built, or waits for its audit, is younger than this.
 KEPT_UNPUBLISHED = timedelta(days=1)
+# Below it the second process costs more (a second or two to start) than it gives.
+PACKETS_FOR_SECOND = 400
+BATCH = 50
+WAITING_BATCHES = 4
 _SCHEMA = """
 create table if not exists text (
     key text primary key, source_system text not null, source_instance text not null, source_table text not null,
@@ -69,8 +76,16 @@ class Collected:
     texts: int
 
 
-def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[str, str], StoredPacket]:
+def store_packets(
+    settings: Settings, packets: Sequence[Packet], second: SecondProcess | None = None
+) -> dict[tuple[str, str], StoredPacket]:
     """Store packets whose briefs verify; nobody sees a body before a published row names it.
+
+    Parameters
+    ----------
+    settings : where state lives
+    packets : in any order
+    second : verifies the briefs of many packets, while this process writes the next ones; without it this one does
 
     Returns
     -------
@@ -80,12 +95,9 @@ def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[s
     """
     stored = {}
     with _texts(settings.restricted) as connection:
-        for packet in packets:
-            body = body_of(packet)
-            _put(connection, body.texts)
+        for packet, body, problems in _verified(connection, packets, second):
             content = body.text.encode()
             address = hashlib.sha256(content).hexdigest()
-            problems = verify_body(body.as_read(), lambda keys: _words(connection, keys))
             if problems:
                 _write_once(
                     _refused_path(settings.restricted, address),
@@ -97,6 +109,44 @@ def store_packets(settings: Settings, packets: Iterable[Packet]) -> dict[tuple[s
                 connection.executemany("insert or ignore into body_text values (?, ?)", rows)
             stored[(packet.packet_id, packet.week.isoformat())] = StoredPacket(address, problems)
     return stored
+
+
+def _verified(
+    connection: sqlite3.Connection, packets: Sequence[Packet], second: SecondProcess | None
+) -> Iterator[tuple[Packet, PacketBody, tuple[Problem, ...]]]:
+    """Each packet with its body and what is wrong with its brief; texts are kept on the way."""
+    many = second if len(packets) >= PACKETS_FOR_SECOND else None
+    waiting: deque[tuple[list[tuple[Packet, PacketBody]], Future[list[tuple[Problem, ...]]]]] = deque()
+    for start in range(0, len(packets), BATCH):
+        made = [(packet, body_of(packet)) for packet in packets[start : start + BATCH]]
+        for _, body in made:
+            _put(connection, body.texts)
+        briefs = [(body.text, _words(connection, body.texts)) for _, body in made]
+        if many is None:
+            yield from _with_problems(made, verify_briefs(briefs))
+            continue
+        waiting.append((made, many.submit(verify_briefs, briefs)))
+        # only so many bodies in memory as keep both processes busy
+        if len(waiting) > WAITING_BATCHES:
+            made, verified = waiting.popleft()
+            yield from _with_problems(made, result_of(verified))
+    for made, verified in waiting:
+        yield from _with_problems(made, result_of(verified))
+
+
+def _with_problems(
+    made: Sequence[tuple[Packet, PacketBody]], problems: list[tuple[Problem, ...]]
+) -> Iterator[tuple[Packet, PacketBody, tuple[Problem, ...]]]:
+    return ((packet, body, found) for (packet, body), found in zip(made, problems, strict=True))
+
+
+def verify_briefs(briefs: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[Problem, ...]]:
+    """What is wrong with the brief of each body, given as its JSON text and the words of its texts by key."""
+
+    def among(words: Mapping[str, str]) -> Callable[[Collection[str]], Mapping[str, str]]:
+        return lambda keys: {key: words[key] for key in keys if key in words}
+
+    return [verify_body(json.loads(text), among(words)) for text, words in briefs]
 
 
 def read_body(folder: Path, address: str) -> dict[str, Any] | None:

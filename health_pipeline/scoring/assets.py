@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from health_pipeline.mart.published import read_published
-from health_pipeline.mart.warehouse import read_mart, read_tier_overrides, write_slices
+from health_pipeline.mart.warehouse import read_mart, read_tier_overrides, write_marts
 from health_pipeline.observability.crash_points import crash_point
 from health_pipeline.observability.dagster_metadata import (
     STORES,
@@ -89,10 +89,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             ),
             read_tier_overrides(settings, weeks),
         )
-        write_slices(settings, "segment_models", models)
-        for name, attribute in TABLES.items():
-            table = getattr(scored, attribute)
-            write_slices(settings, name, table, weeks=weeks)
+        tables = {name: getattr(scored, attribute) for name, attribute in TABLES.items()}
+        write_marts(settings, {"segment_models": models, **tables}, weeks=weeks)
+        for name, table in tables.items():
             report_slices(context, name, table, numbers_by_week(scored) if name == "account_health_weekly" else None)
             if name in PREVIEWS:
                 report_preview(context, name, newest_week(table, *PREVIEWS[name]))

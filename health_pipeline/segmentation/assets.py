@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from health_pipeline.mart.published import read_published
-from health_pipeline.mart.warehouse import write_slices
+from health_pipeline.mart.warehouse import write_marts
 from health_pipeline.observability.dagster_metadata import STORES, mart_spec, report_slices
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
@@ -104,9 +104,9 @@ def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         registry = registry_with(read_published(settings, REGISTRY), fitted)
         models = models_with_adoptions(registry, adoptions(settings.ledger_url))
         numbers = plotted(review)
-        for name in TABLES:
-            table = models if name == REGISTRY else review.tables[name]
-            write_slices(settings, name, table, quarters=None if name == REGISTRY else [quarter])
+        tables = {name: models if name == REGISTRY else review.tables[name] for name in TABLES}
+        write_marts(settings, tables, quarters=[quarter])
+        for name, table in tables.items():
             report_slices(context, name, table, {context.partition_key: numbers.get(name, {})})
             yield dg.MaterializeResult(asset_key=name)
         logger.info("segmented", quarter=str(quarter), k=review.fit.model["k"].to_pylist())

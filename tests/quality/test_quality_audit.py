@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from audited import Audited
 
 from health_pipeline.contract.clocks import Week
+from health_pipeline.observability.second_process import SecondProcess, result_of
 from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.files import file_sha256
 from health_pipeline.publication.gate import publish
@@ -23,10 +26,12 @@ NO_LEDGER = "sqlite:///nowhere/ledger.db"
 RECORD = DbtRecord("invocation-1", {"accounts": "0" * 32})
 
 
-def audited(of: Audited, file: Path, weeks: Sequence[Week], folder: Path = FOLDER) -> Verdict:
+def audited(
+    of: Audited, file: Path, weeks: Sequence[Week], folder: Path = FOLDER, second: SecondProcess | None = None
+) -> Verdict:
     """The verdict on that file, with the bodies of the candidate's packets."""
     base = of.candidate.base_release
-    return audit(file, weeks, of.candidate.run_quarters, base, RECORD, NO_LEDGER, folder, of.restricted)
+    return audit(file, weeks, of.candidate.run_quarters, base, RECORD, NO_LEDGER, folder, of.restricted, second)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,20 @@ def test_the_same_audit_again_says_the_same(audited_candidate: Audited, verdict:
     candidate = audited_candidate.candidate
     again = audited(audited_candidate, candidate.file, candidate.run_weeks)
     assert again == verdict
+
+
+def test_a_second_process_finds_the_same(audited_candidate: Audited, verdict: Verdict) -> None:
+    candidate, here = audited_candidate.candidate, os.getpid()
+    with SecondProcess() as second:
+        other = result_of(second.submit(os.getpid))
+        assert audited(audited_candidate, candidate.file, candidate.run_weeks, second=second) == verdict
+        # it evaluated the tables: what they take is imported there now
+        assert result_of(second.submit(_has_imported, "great_expectations")) == (other, True)
+    assert other != here
+
+
+def _has_imported(name: str) -> tuple[int, bool]:
+    return os.getpid(), name in sys.modules
 
 
 def test_quarterly_checks_are_evaluated_for_a_run_with_quarters(audited_candidate: Audited, tmp_path: Path) -> None:

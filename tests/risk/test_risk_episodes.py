@@ -179,6 +179,10 @@ def test_a_run_per_week_from_published_rows_shows_the_same(weeks, closings, reop
     before = EpisodesBefore(published, monday(cut))
     again = shown(weeks[cut:], closed, before, first=cut, reopened=open_again, taken_up=taken_up)
     assert again == whole[cut:]
+    # what a run reads: of a packet's weeks with the same signals the newest
+    newest = {(one["packet_id"], one["signals"]): one for one in published if one["week"] < monday(cut)}
+    read = EpisodesBefore(newest.values(), monday(cut))
+    assert (read.open, read.last_episode) == (before.open, before.last_episode)
 
 
 def test_a_quiet_risk_is_shown_once_until_something_fires_or_a_person_works_on_it():

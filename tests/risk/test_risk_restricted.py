@@ -14,6 +14,7 @@ from packet_examples import by_place, facts, policy, sponsor_risk, with_other_br
 from typer.testing import CliRunner
 
 from health_pipeline.cli import app
+from health_pipeline.observability.second_process import SecondProcess
 from health_pipeline.risk import restricted
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
@@ -146,6 +147,32 @@ def test_brief_that_does_not_verify_is_not_stored(home: Settings, monkeypatch: p
     found = store_packets(home, [packet()])[("pkt_1", "2026-11-09")]
     assert [problem.what for problem in found.problems] == ["amount does not follow from F7"]
     assert read_body(home.restricted, found.body_sha256) is None
+
+
+def test_second_process_verifies_many_packets_and_finds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_amount(body: dict[str, Any]) -> None:
+        if body["packet"]["packet_id"] == "pkt_3":
+            for line in body["brief"]:
+                line["text"] = line["text"].replace("60,000", "90,000")
+
+    monkeypatch.setattr(restricted, "body_of", with_other_brief(restricted.body_of, other_amount))
+    packets = [packet(f"pkt_{number}") for number in range(7)]
+    one, other = (Settings(home=tmp_path / name) for name in ("one", "other"))
+    alone = store_packets(one, packets)
+    # batches of two, and more of them than wait at a time
+    monkeypatch.setattr(restricted, "BATCH", 2)
+    monkeypatch.setattr(restricted, "WAITING_BATCHES", 1)
+    with SecondProcess() as second:
+        few = store_packets(other, packets, second)
+        assert not second.is_running
+        monkeypatch.setattr(restricted, "PACKETS_FOR_SECOND", len(packets))
+        beside = store_packets(other, packets, second)
+        assert second.is_running
+    assert alone == few == beside
+    assert [key for key, found in beside.items() if found.problems] == [("pkt_3", "2026-11-09")]
+    assert all_bytes(one.restricted / "bodies") == all_bytes(other.restricted / "bodies")
 
 
 def test_garbage_is_what_no_release_and_no_case_refers_to(home: Settings) -> None:

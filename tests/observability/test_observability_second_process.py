@@ -1,0 +1,85 @@
+"""The second process: what it gives, what it raises, and that it never outlives its run; rare garbage collections."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from health_pipeline.observability.garbage import RARE, rare_collections
+from health_pipeline.observability.second_process import SecondProcess, SecondProcessError, result_of
+
+
+def test_nothing_is_started_before_it_is_asked_for() -> None:
+    with SecondProcess() as second:
+        assert not second.is_running
+        first = second.submit(os.getpid)
+        assert second.is_running
+        # one process, and what is handed over is done in order
+        assert result_of(second.submit(os.getpid)) == result_of(first) != os.getpid()
+    assert not second.is_running
+
+
+def test_an_error_of_the_work_is_raised_as_it_is() -> None:
+    with SecondProcess() as second, pytest.raises(FileNotFoundError, match="nowhere"):
+        result_of(second.submit(os.stat, "/nowhere"))
+
+
+def test_a_process_that_is_killed_is_told_in_a_sentence() -> None:
+    with SecondProcess() as second:
+        process = result_of(second.submit(os.getpid))
+        waiting = second.submit(time.sleep, 60)
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(SecondProcessError, match="ran out of memory; nothing half done is kept"):
+            result_of(waiting)
+        with pytest.raises(SecondProcessError, match="run again"):
+            second.submit(os.getpid)
+
+
+RUN = """
+import os, sys, time
+from health_pipeline.observability.second_process import SecondProcess, result_of
+if __name__ == "__main__":
+    with SecondProcess() as second:
+        print(result_of(second.submit(os.getpid)), flush=True)
+        second.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def test_a_killed_run_takes_it_along(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    run = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    second = int(run.stdout.readline())
+    assert is_alive(second)
+    run.kill()
+    run.wait()
+    deadline = time.monotonic() + 30
+    while is_alive(second) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(second)
+
+
+def is_alive(process: int) -> bool:
+    """Neither gone nor waiting to be buried by who adopted it."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_collections_are_rare_within_and_as_before_after() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(KeyError), rare_collections():
+        assert gc.get_threshold() == RARE
+        assert gc.get_freeze_count() > frozen
+        raise KeyError
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen)
+    assert gc.isenabled()
