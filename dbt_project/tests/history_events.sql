@@ -1,18 +1,19 @@
--- Each fact is there once. Of use only the stretch that the pending loads touch is looked at.
+-- Each fact is there once. Only facts that the pending loads tell are looked at: the others were when theirs were pending.
 {{ config(meta={'dagster': {'ref': {'name': 'int_usage_event'}}}) }}
 {%- set tables = {
-    'billing_payment': ref('int_billing_payment'),
-    'support_message': ref('int_support_message'),
-    'survey_response': ref('int_survey_response'),
-    'cs_note': ref('int_cs_note'),
-    'risk_history': ref('int_risk_history'),
-    'treatment': ref('int_treatment'),
-    'usage_daily': ref('int_usage_daily'),
-    'review_event': ref('int_review_event'),
-    'text_reading': ref('int_text_reading'),
-    'text_phrase': ref('int_text_phrase'),
+    'billing_payment': [ref('int_billing_payment'), ref('stg_billing_payment')],
+    'support_message': [ref('int_support_message'), ref('stg_support_message')],
+    'survey_response': [ref('int_survey_response'), ref('stg_survey_response')],
+    'cs_note': [ref('int_cs_note'), ref('stg_cs_note')],
+    'risk_history': [ref('int_risk_history'), ref('stg_risk_history')],
+    'treatment': [ref('int_treatment'), ref('stg_treatment')],
+    'usage_daily': [ref('int_usage_daily'), ref('stg_usage_daily')],
+    'review_event': [ref('int_review_event'), ref('stg_review_event')],
+    'text_reading': [ref('int_text_reading'), ref('stg_text_reading')],
+    'text_phrase': [ref('int_text_phrase'), ref('stg_text_phrase')],
 } %}
-{% for table, relation in tables.items() %}
+{% for table, relations in tables.items() %}
+{%- set key = record_key(table) | join(', ') %}
 select
     '{{ table }}' as table_name,
     source_kind,
@@ -20,8 +21,9 @@ select
     source_instance,
     cast({{ landing_columns()[table]['key'][0] }} as varchar) as record_id,
     count(*) as facts
-from {{ relation }}
-group by source_kind, source_system, source_instance, {{ landing_columns()[table]['key'] | join(', ') }}
+from {{ relations[0] }}
+where ({{ key }}) in (select {{ key }} from {{ relations[1] }})
+group by {{ key }}
 having count(*) > 1
 union all
 {% endfor %}

@@ -106,6 +106,11 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
+    return plain_value(value)
+
+
+def plain_value(value: Any) -> Any:
+    """A single value as canonical JSON writes it; what has parts is none."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):

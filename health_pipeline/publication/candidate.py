@@ -19,28 +19,19 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Quarter, Week, naive_utc
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
-from health_pipeline.publication.content_hashes import (
-    given_hashes,
-    has_new_models,
-    release_hash,
-    slice_hash,
-    table_hash,
-)
+from health_pipeline.publication.candidate_parquet import write_parquet
+from health_pipeline.publication.content_hashes import given_hashes, has_new_models
 from health_pipeline.publication.errors import CandidateError
 from health_pipeline.publication.files import copy_with_sha256, file_sha256, read_json, write_json
 from health_pipeline.publication.frozen import SlicePlan, plan_slices, refuse_broken_tier_path
 from health_pipeline.publication.mart_file import (
-    PARTITIONED,
-    built_content_hash,
     checked_table,
     derive_current_health,
     fit_to_contract,
     opened,
     put_slices,
     put_snapshot,
-    read_rows,
 )
-from health_pipeline.publication.parquet import EMPTY, SNAPSHOT, link_files, slice_path, write_slice
 from health_pipeline.publication.publication_log import log_rows
 from health_pipeline.publication.releases import (
     MANIFEST_FILE,
@@ -50,7 +41,6 @@ from health_pipeline.publication.releases import (
     current_release,
     damaged,
     next_sequence,
-    refuse_damaged,
 )
 from health_pipeline.publication.run_summary import summary_rows
 from health_pipeline.quality.ledger_chain import ledger_head
@@ -317,61 +307,5 @@ def _fill(
     derive_current_health(connection)
     put_snapshot(connection, mart_tables()["publication_log"], log_rows(settings, connection, base))
     put_snapshot(connection, mart_tables()["run_summary"], summary_rows(settings, connection))
-    _write_parquet(connection, building, base, tables, plans, manifest)
+    write_parquet(connection, building, base, tables, plans, manifest, DERIVED)
     connection.execute("checkpoint")
-
-
-def _write_parquet(
-    connection: duckdb.DuckDBPyConnection,
-    building: Path,
-    base: Release | None,
-    given: Mapping[str, pa.Table],
-    plans: Mapping[str, SlicePlan],
-    manifest: dict[str, Any],
-) -> None:
-    """Write what is new, link what is not; note hashes of slices, tables and files in the manifest."""
-    base_files: dict[str, str] = base.manifest["files"] if base else {}
-    old_slices: dict[str, dict[str, str]] = base.manifest["slices"] if base else {}
-    slices: dict[str, dict[str, str]] = {}
-    hashes: dict[str, str] = {}
-    new_files: list[str] = []
-    linked: list[str] = []
-    for name, table in mart_tables().items():
-        if table.partition not in PARTITIONED:
-            is_new = base is None or name in manifest["replaced_snapshots"] or name in DERIVED
-            path = slice_path(name, SNAPSHOT)
-            if is_new or path not in base_files:
-                rows = read_rows(connection, table)
-                if name not in manifest["replaced_snapshots"]:
-                    hashes[name] = built_content_hash(table, rows)
-                else:
-                    hashes[name] = manifest["given_hashes"].get(name) or built_content_hash(table, given[name])
-                new_files.append(write_slice(building, table, SNAPSHOT, rows))
-            elif base is not None:
-                hashes[name] = base.manifest["tables"][name]
-                linked.append(path)
-            continue
-        plan = plans[table.partition]
-        # A table that was not given has its new slices empty, and keeps the ones it has.
-        written = plan.written if name in given else plan.new
-        slices[name] = dict(old_slices.get(name, {}))
-        for day in written:
-            part = read_rows(connection, table, [day])
-            slices[name][day.isoformat()] = slice_hash(table, day, given.get(name, part), manifest)
-            new_files.append(write_slice(building, table, day.isoformat(), part))
-        fresh = {day.isoformat() for day in written}
-        linked += [slice_path(name, day) for day in slices[name] if day not in fresh]
-        if not slices[name]:
-            empty = read_rows(connection, table, [])
-            new_files.append(write_slice(building, table, EMPTY, empty))
-        hashes[name] = table_hash(slices[name])
-    if base is not None:
-        refuse_damaged(base, linked)
-        link_files(base.folder, building, linked)
-    manifest["slices"] = slices
-    manifest["tables"] = hashes
-    manifest["content_hash"] = release_hash(hashes)
-    manifest["files"] = {
-        **{name: base_files[name] for name in linked},
-        **{name: file_sha256(building / name) for name in new_files},
-    }

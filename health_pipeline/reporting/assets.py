@@ -8,11 +8,7 @@ from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
 from health_pipeline.quality.incidents import list_incidents
 from health_pipeline.reporting.charts import TIERS, tier_plot_markdown
-from health_pipeline.reporting.quarterly.plots import plotted, stability_plot
-from health_pipeline.reporting.quarterly.release_data import read_quarter
-from health_pipeline.reporting.quarterly.reports import KINDS, write_quarterly_reports
 from health_pipeline.reporting.release_data import ReleaseData, read_release
-from health_pipeline.reporting.validation import validate
 from health_pipeline.reporting.verdict import verdict
 from health_pipeline.reporting.weekly import write_weekly_report
 
@@ -72,6 +68,11 @@ def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.Assets
         "the verdict first: segmentation refresh, persona alignment, segment performance.",
     )
     def quarterly_reports(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        # What clusters and draws takes a second to import: a week's run does neither.
+        from health_pipeline.reporting.quarterly.plots import plotted, stability_plot  # noqa: PLC0415
+        from health_pipeline.reporting.quarterly.release_data import read_quarter  # noqa: PLC0415
+        from health_pipeline.reporting.quarterly.reports import KINDS, write_quarterly_reports  # noqa: PLC0415
+
         settings = context.resources.settings
         release = current_release(settings)
         if release is None:
@@ -114,6 +115,8 @@ def build_validation_assets() -> list[dg.AssetsDefinition]:
         ),
     )
     def score_validation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from health_pipeline.reporting.validation import validate  # noqa: PLC0415 - see quarterly_reports
+
         settings = context.resources.settings
         report = validate(settings)
         statements = [f"- **{label}**: {sentence}" for label, sentence in report.verdict.statements]

@@ -17,10 +17,17 @@ def records_by_account(table: pa.Table) -> dict[str, RecordsBySet]:
     """Rows of `read_risk_records` as records by account and set, in their order."""
     found: dict[str, dict[str, list[LandedRecord]]] = {}
     # column by column, as the record names them: a mapping for each of so many rows took as long as the rest
-    columns = [table[part.name].to_pylist() for part in fields(LandedRecord)]
+    columns = [_values(table[part.name]) for part in fields(LandedRecord)]
     for record in map(LandedRecord, *columns):
         found.setdefault(record.account_id, {}).setdefault(record.record_set, []).append(record)
     return {account: dict(sets) for account, sets in found.items()}
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """As `to_pylist`, of moments by numpy: Arrow makes them one by one, and a record has four."""
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist()
+    return column.cast(pa.timestamp("us")).to_numpy().tolist()
 
 
 def evidence_rows(risks: Iterable[Risk]) -> pa.Table:

@@ -1,6 +1,7 @@
 """Dagster asset of the segmentation room: the quarter's candidates, and everything that is asked of its segments."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
@@ -15,10 +16,11 @@ from health_pipeline.policy.personas import load_personas
 from health_pipeline.policy.segment_review import load_segment_review
 from health_pipeline.policy.segmentation import load_segmentation
 from health_pipeline.policy.team_segments import load_team_segments
-from health_pipeline.segmentation.inputs import read_inputs
 from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
-from health_pipeline.segmentation.review import ReviewPolicies, SegmentationReview, review_segments
 from health_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from health_pipeline.segmentation.review import ReviewPolicies, SegmentationReview
 
 GROUP = "11_segments"
 REGISTRY = "segment_models"
@@ -41,15 +43,17 @@ def registry_with(published: pa.Table, models: pa.Table) -> pa.Table:
     return pa.concat_tables([others, models])
 
 
-def read_policies(settings: Settings) -> ReviewPolicies:
+def read_policies(settings: Settings) -> "ReviewPolicies":
     """The documents the review goes by."""
+    from health_pipeline.segmentation.review import ReviewPolicies  # noqa: PLC0415 - see fit_segments
+
     folder = settings.policy
     return ReviewPolicies(
         load_segmentation(folder), load_segment_review(folder), load_personas(folder), load_team_segments(folder)
     )
 
 
-def plotted(review: SegmentationReview) -> dict[str, dict[str, float]]:
+def plotted(review: "SegmentationReview") -> dict[str, dict[str, float]]:
     """Numbers per table that Dagster plots over the quarters."""
     numbers: dict[str, dict[str, float]] = {}
     if review.fit.candidates is not None:
@@ -82,6 +86,10 @@ def build_assets(quarterly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
     )
     def fit_segments(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         """Read the published features of the quarter's last week, fit, assign, judge."""
+        # What clusters takes a second to import: a week's run does not.
+        from health_pipeline.segmentation.inputs import read_inputs  # noqa: PLC0415
+        from health_pipeline.segmentation.review import review_segments  # noqa: PLC0415
+
         settings = context.resources.settings
         company = load_company(settings.policy).model
         quarter = company.quarter(context.partition_key)

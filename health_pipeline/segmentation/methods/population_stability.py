@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -74,9 +74,9 @@ def population_stability(before: Floats, after: Floats, level: float = 0.05) -> 
     spread, freedom = 1 / n + 1 / m, max(len(then) - 1, 1)
     return PopulationStability(
         value=value,
-        critical_value=float(spread * stats.chi2.ppf(1 - level, freedom)),
+        critical_value=float(spread * special.chdtri(freedom, level)),
         expected=spread * freedom,
-        p_value=float(stats.chi2.sf(value / spread, freedom)),
+        p_value=float(special.chdtrc(freedom, value / spread)),
         level=level,
         bins=len(then),
         before=int(n),
