@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -85,11 +86,13 @@ class PullReport:
     ----------
     blocking : one sentence per required source whose newest due load waits for a person or was refused
     warnings : what committed loads had to say, and optional sources that are behind
+    source_seconds : how long the sources took to hand over what they had; the rest of a pull is landing it
     """
 
     kinds: dict[SourceKind, KindReport]
     blocking: tuple[str, ...]
     warnings: tuple[str, ...]
+    source_seconds: float = 0.0
 
     @property
     def landed(self) -> int:
@@ -121,16 +124,24 @@ def pull(settings: Settings, company: CompanyPolicy, through: datetime) -> PullR
     """
     landing = Landing(settings.landing, settings.quarantine, settings.duckdb_memory_limit)
     results: list[LoadResult] = []
+    waits: list[float] = []
     for source in _sources(read_sources(settings.home / "sources.yaml"), company):
-        results += pull_source(landing, source, company, through)
-    return _report(landing, company, naive_utc(through), results)
+        results += pull_source(landing, source, company, through, waits)
+    return replace(_report(landing, company, naive_utc(through), results), source_seconds=sum(waits))
 
 
-def pull_source(landing: Landing, source: PulledSource, company: CompanyPolicy, through: datetime) -> list[LoadResult]:
+def pull_source(
+    landing: Landing,
+    source: PulledSource,
+    company: CompanyPolicy,
+    through: datetime,
+    waits: list[float] | None = None,
+) -> list[LoadResult]:
     """Land the due loads of one source, oldest first.
 
     A system with a load that is held or refused is left alone from there on: its loads build on each other, and the
-    order in which they were made is the order in which they count.
+    order in which they were made is the order in which they count. Each wait for the source, in seconds, is added to
+    `waits`.
     """
     dealt_with = {(kind, loaded_at) for kind, _, _, loaded_at in landing.deliveries()}
     waiting = {(load.source_kind, load.loaded_at) for load in landing.quarantine.loads() if load.status == "held"}
@@ -147,7 +158,7 @@ def pull_source(landing: Landing, source: PulledSource, company: CompanyPolicy, 
             is_new = (kind, naive_utc(loaded_at)) not in dealt_with
             if loaded_at <= through and is_new and kind not in stopped:
                 due[kind] = loaded_at
-        landed = list(_land(landing, source, load, due, company)) if due else []
+        landed = list(_land(landing, source, load, due, company, [] if waits is None else waits)) if due else []
         stopped |= {result.source_kind for result in landed if result.status in ("held", "refused")}
         results += landed
     return results
@@ -159,8 +170,11 @@ def _land(
     load: int,
     due: dict[SourceKind, datetime],
     company: CompanyPolicy,
+    waits: list[float],
 ) -> Iterator[LoadResult]:
+    began = time.monotonic()
     extracts = [extract for extract in source.extracts(load) if extract.source_kind in due]
+    waits.append(time.monotonic() - began)
     for extract in sorted(extracts, key=lambda extract: due[extract.source_kind]):
         yield landing.load(extract, company, due[extract.source_kind])
     logger.info("landed", load=load, made=f"{source.load_times[load]:%Y-%m-%d}", systems=len(extracts))

@@ -14,8 +14,8 @@ from health_pipeline.settings import REPOSITORY
 pytestmark = pytest.mark.long
 
 STAGES = {
-    "simulate and land", "identity", "dbt: history", "dbt: weekly features", "dbt: marts", "dbt: tests", "score",
-    "plan", "candidate", "audit", "publish", "report",
+    "simulate the sources", "land", "identity", "dbt: history", "dbt: weekly features", "dbt: marts", "dbt: tests",
+    "score", "plan", "candidate", "audit", "publish", "report",
 }  # fmt: skip
 
 
@@ -50,6 +50,13 @@ def test_the_stages_sum_to_the_run(figures):
     by_dbt = sum(stage["seconds"] for stage in run["stages"] if stage["stage"].startswith("dbt: "))
     # dbt's groups overlap: two nodes run at a time
     assert by_dagster < run["whole"]["seconds"] <= by_dagster + by_dbt + 0.5
+
+
+def test_the_simulation_is_told_apart_from_the_review(figures):
+    run = figures["next_weeks"][-1]["run"]
+    simulated = next(stage["seconds"] for stage in run["stages"] if stage["stage"] == "simulate the sources")
+    assert figures["next_week_seconds"] == pytest.approx(run["whole"]["seconds"] - simulated)
+    assert figures["next_week_seconds_with_simulation"] == run["whole"]["seconds"]
 
 
 def test_the_segments_and_both_histories_are_measured(figures):

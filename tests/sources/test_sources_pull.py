@@ -62,8 +62,12 @@ def statuses(results):
 def test_due_loads_land_in_order_of_time_and_only_once(landing, company):
     source = Deliveries([3] * 4)
     through = FIRST + timedelta(weeks=1, minutes=20)
-    results = pull_source(landing, source, company, through)
+    waits: list[float] = []
+    results = pull_source(landing, source, company, through, waits)
 
+    # the source was asked for two loads
+    assert len(waits) == 2
+    assert min(waits) >= 0
     assert statuses(results) == [("support", "committed"), ("billing", "committed"), ("support", "committed")]
     assert [record.loaded_at for record in landing.loads()] == sorted(record.loaded_at for record in landing.loads())
     source.asked.clear()
