@@ -12,7 +12,12 @@ from health_pipeline.contract.clocks import SystemClock
 from health_pipeline.orchestration.home import prepare_home
 from health_pipeline.orchestration.jobs import DECISIONS_JOB, QUARTERLY_JOB, VALIDATION_JOB, WEEKLY_JOB, build_job
 from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
-from health_pipeline.orchestration.resources import Notifier, run_lock_resource, second_process_resource
+from health_pipeline.orchestration.resources import (
+    Notifier,
+    base_copy_resource,
+    run_lock_resource,
+    second_process_resource,
+)
 from health_pipeline.orchestration.run_recording import run_record_resource
 from health_pipeline.orchestration.schedules import build_schedules
 from health_pipeline.orchestration.sensors import build_sensors
@@ -96,6 +101,7 @@ def build_definitions(
         "run_lock": run_lock_resource(settings),
         "run_record": run_record_resource(settings),
         "second_process": second_process_resource,
+        "base_copy": base_copy_resource(settings),
         "notifier": Notifier(webhook_url=settings.webhook_url or ""),
     }
     return dg.Definitions(

@@ -1,4 +1,4 @@
-"""Dagster resources: the run lock that guards the warehouse, the run's second process, and the notifier."""
+"""Dagster resources: the run lock that guards the warehouse, what works beside a run, and the notifier."""
 
 import contextlib
 import json
@@ -15,6 +15,7 @@ from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.second_process import SecondProcess
 from health_pipeline.observability.webhook import is_web_address, post_json
+from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
 
@@ -48,6 +49,20 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
             yield run_id
 
     return run_lock
+
+
+def base_copy_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Begun with the run, under its lock: no other run publishes meanwhile."""
+
+    @dg.resource(
+        description="A copy of the current release's file, made while the first steps are at work.",
+        required_resource_keys={"run_lock"},
+    )
+    def base_copy() -> Iterator[BaseCopy]:
+        with BaseCopy(settings) as copied:
+            yield copied
+
+    return base_copy
 
 
 @dg.resource(description="A second process for work beside the run; Python searches for garbage seldom while it lasts.")

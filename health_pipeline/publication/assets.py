@@ -74,7 +74,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=single_run,
         owners=OWNERS,
         kinds={"duckdb", "parquet"},
-        required_resource_keys=STORES,
+        required_resource_keys={*STORES, "base_copy"},
         description="One candidate per run: a copy of the current release plus this run's weeks, never a rebuild. A "
         "published week that comes out differently is refused unless a restatement is asked for.",
     )
@@ -148,7 +148,7 @@ def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.Assets
         partitions_def=quarterly,
         owners=OWNERS,
         kinds={"duckdb", "parquet"},
-        required_resource_keys=STORES,
+        required_resource_keys={*STORES, "base_copy"},
         description="One candidate per run: a copy of the current release plus the quarter's segments.",
     )
     def quarterly_candidate(context: dg.AssetExecutionContext, config: CandidateConfig) -> dg.MaterializeResult:
@@ -200,6 +200,7 @@ def _build(
             reason=restate_reason,
             restate=restate_reason is not None,
             versions={"health_score_policy": load_health_score(settings.policy).hash},
+            copied=context.resources.base_copy,
         )
     except FrozenSliceError as error:
         step = context.op_execution_context.op.name

@@ -19,6 +19,7 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Quarter, Week, naive_utc
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
+from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.candidate_parquet import write_parquet
 from health_pipeline.publication.content_hashes import given_hashes, has_new_models
 from health_pipeline.publication.errors import CandidateError
@@ -134,6 +135,7 @@ def build_candidate(
     reason: str | None = None,
     restate: bool = False,
     versions: Mapping[str, str] | None = None,
+    copied: BaseCopy | None = None,
 ) -> Candidate | Unchanged:
     """Copy the current release and put this run's weeks (or quarters) and snapshots into the copy.
 
@@ -150,6 +152,8 @@ def build_candidate(
         A restatement replaces published slices that came out differently, and needs a reason.
     versions : mapping of str to str, optional
         Code and policy versions, kept in the manifest.
+    copied : BaseCopy, optional
+        The current release's file, copied ahead; where it is another's, or there is none, it is copied here.
 
     Returns
     -------
@@ -189,9 +193,9 @@ def build_candidate(
         building.mkdir(parents=True)
         # Reading and writing files leaves a core to the hashes.
         with ThreadPoolExecutor(1, thread_name_prefix="copy-base") as beside:
-            copied = beside.submit(_copy_base, base, building)
+            is_copied = beside.submit(_copy_base, base, building, copied)
             given = given_hashes(checked, weeks, quarters)
-            copied.result()
+            is_copied.result()
         crash_point("candidate.after_copy")
         manifest: dict[str, Any] = {
             "format": FORMAT,
@@ -275,10 +279,11 @@ def _published(base: Release | None, partition: str, plan: SlicePlan) -> list[st
     return sorted({*before, *_texts(plan.new)})
 
 
-def _copy_base(base: Release | None, building: Path) -> None:
+def _copy_base(base: Release | None, building: Path, copied: BaseCopy | None) -> None:
     if base is None:
         return
-    if copy_with_sha256(base.file, building / MART_FILE) != base.manifest["files"][MART_FILE]:
+    checksum = copied.take(base, building / MART_FILE) if copied is not None else None
+    if (checksum or copy_with_sha256(base.file, building / MART_FILE)) != base.manifest["files"][MART_FILE]:
         raise damaged(base, MART_FILE)
 
 

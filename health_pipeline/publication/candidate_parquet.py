@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,7 @@ def write_parquet(
                 elif base is not None:
                     hashes[name] = base.manifest["tables"][name]
                     linked.append(path)
+                    beside.check(base, [path])
                 continue
             plan = plans[table.partition]
             # A table that was not given has its new slices empty, and keeps the ones it has.
@@ -81,12 +82,14 @@ def write_parquet(
                     slices[name], day.isoformat(), partial(slice_hash, table, day, given.get(name, part), manifest)
                 )
             fresh = {day.isoformat() for day in written}
-            linked += [slice_path(name, day) for day in slices[name] if day not in fresh]
+            kept = [slice_path(name, day) for day in slices[name] if day not in fresh]
+            linked += kept
+            if base is not None:
+                beside.check(base, kept)
             if not slices[name]:
                 beside.write(building, table, EMPTY, read_rows(connection, table, []))
-        if base is not None:
-            refuse_damaged(base, linked)
-            link_files(base.folder, building, linked)
+    if base is not None:
+        link_files(base.folder, building, linked)
     hashes |= {name: table_hash(of_table) for name, of_table in slices.items()}
     manifest["slices"] = slices
     manifest["tables"] = hashes
@@ -98,7 +101,7 @@ def write_parquet(
 
 
 class _Beside:
-    """Hashes rows and writes them as Parquet on two threads, while the next ones are read: neither needs Python's lock.
+    """Hashes rows, writes them as Parquet and reads linked files on two threads: none of it needs Python's lock.
 
     A few tables wait at most: thirteen weeks of a large one are gigabytes.
     """
@@ -129,6 +132,11 @@ class _Beside:
         into[name] = ""
         done = self._pool.submit(hashing)
         self._wait_for(lambda: into.update({name: done.result()}))
+
+    def check(self, base: Release, names: Sequence[str]) -> None:
+        """Refuse files of the base that are not as its manifest says."""
+        done = self._pool.submit(refuse_damaged, base, names)
+        self._wait_for(done.result)
 
     def _wait_for(self, finish: Callable[[], None]) -> None:
         self._waiting.append(finish)

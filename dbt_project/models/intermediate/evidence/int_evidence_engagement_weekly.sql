@@ -22,20 +22,32 @@ notes as (
 
 ),
 
-ranked as (
+-- Ranked apart: of all notes of all time few are pulses, and half are touches.
+touches as (
 
     select
-        *,
+        {{ record }},
         {{ elapsed_days('occurred_at', 'as_of_at') }} as age_days,
         row_number() over (
-            partition by week, account_id, is_two_way and not is_pulse
+            partition by week, account_id
             order by occurred_at desc nulls last, note_id asc nulls last
-        ) as recency,
-        row_number() over (
-            partition by week, account_id, coalesce(csm_sentiment between 1 and 5, false)
-            order by occurred_at desc nulls last, note_id desc nulls last
-        ) as pulse_recency
+        ) as recency
     from notes
+    where is_two_way and not is_pulse
+
+),
+
+pulses as (
+
+    select
+        {{ record }},
+        csm_sentiment,
+        row_number() over (
+            partition by week, account_id
+            order by occurred_at desc nulls last, note_id desc nulls last
+        ) as recency
+    from notes
+    where csm_sentiment between 1 and 5
 
 ),
 
@@ -60,7 +72,7 @@ sponsors as (
 
 meetings as (
 
-    select * from ranked
+    select * from notes
     where invited_emails is not null and {{ in_window('occurred_at', 'as_of_at', 91) }}
 
 ),
@@ -107,8 +119,8 @@ sponsor_meeting_notes as (
 sets as (
 
     {%- set sets = {
-        'two_way_touches': ('ranked', 'is_two_way and not is_pulse and recency <= 3', 'age_days'),
-        'pulses': ('ranked', 'csm_sentiment between 1 and 5 and pulse_recency = 1', 'csm_sentiment'),
+        'two_way_touches': ('touches', 'recency <= 3', 'age_days'),
+        'pulses': ('pulses', 'recency = 1', 'csm_sentiment'),
         'meetings_missed_by_sponsor': ('sponsor_meeting_notes', 'is_any_missing', 'null'),
         'meetings_with_sponsor': ('sponsor_meeting_notes', 'is_any_there', 'null'),
     } %}
