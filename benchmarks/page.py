@@ -93,7 +93,8 @@ def section(figures: Figures, machine: Mapping[str, str | int | float]) -> str:
         *_stage_table(figures),
         "",
         "dbt runs two nodes at a time: its groups overlap a little. `simulate the sources` is the made-up company, "
-        "which plays the customer's own systems: it is in the whole, and in no figure that has a target.",
+        "which plays the customer's own systems: it is left out of the seconds that have a target and "
+        "is in all else.",
         "",
         "### Every run",
         "",

@@ -1,4 +1,4 @@
--- Each fact is there once. Only facts that the pending loads tell are looked at: the others were when theirs were pending.
+-- Each fact is there once. Only what the pending loads tell is looked at: a build tests what it integrates (`dbt run` by hand does not).
 {{ config(meta={'dagster': {'ref': {'name': 'int_usage_event'}}}) }}
 {%- set tables = {
     'billing_payment': [ref('int_billing_payment'), ref('stg_billing_payment')],

@@ -70,7 +70,7 @@ class StepRecord:
     started_at : naive UTC
     seconds : wall time; None while it runs
     rows : of the tables it built, of the run's weeks; None where it builds none
-    peak_memory_bytes : resident at most, with dbt's process; None where the system does not tell, and of a part
+    peak_memory_bytes : resident at most, with what the run started; None where the system does not tell, and of a part
     error : class of the exception it failed with; never its words
     checks_evaluated, critical_checks_failed, warning_checks_failed, info_checks_failed : of the step's asset checks
     """

@@ -52,18 +52,16 @@ class SecondProcess:
     ) -> Future[Result]:
         """Hand work over; `result_of` waits for what it gives. Work is done in the order in which it came.
 
-        Raises
-        ------
-        SecondProcessError
-            If the process has ended.
+        A process that was killed while it had nothing to do is replaced.
         """
-        if self._pool is None:
-            # spawned, not forked: the process that runs Dagster has threads, and a fork keeps their locks
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
-        try:
-            return self._pool.submit(work, *arguments, **named)
-        except BrokenProcessPool as error:
-            raise SecondProcessError(_ENDED) from error
+        if self._pool is not None:
+            try:
+                return self._pool.submit(work, *arguments, **named)
+            except BrokenProcessPool:
+                self._pool.shutdown(cancel_futures=True)
+        # spawned, not forked: the process that runs Dagster has threads, and a fork keeps their locks
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), begin_worker)
+        return self._pool.submit(work, *arguments, **named)
 
 
 _ENDED = (
@@ -73,7 +71,7 @@ _ENDED = (
 
 
 def result_of(future: Future[Result]) -> Result:
-    """What the work gives; an error of the work is raised as it is.
+    """What the work gives; an error of the work is raised.
 
     Raises
     ------
@@ -82,12 +80,18 @@ def result_of(future: Future[Result]) -> Result:
     """
     try:
         return future.result()
-    except BrokenProcessPool as error:
-        raise SecondProcessError(_ENDED) from error
+    except BrokenProcessPool:
+        # without a cause: people are told the innermost one, and that one says nothing to them
+        raise SecondProcessError(_ENDED) from None
+    except Exception as error:
+        # The other process' traceback comes as the error's cause; it is no cause, and not what people are to be told.
+        error.__context__, error.__cause__ = error.__cause__, None
+        error.__suppress_context__ = False
+        raise
 
 
-def _begin() -> None:
-    # Ctrl-C goes to both: the run decides, and ends this one.
+def begin_worker() -> None:
+    """What a worker process does first: leave Ctrl-C to the run, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
 

@@ -265,7 +265,7 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str, str, list[Point]]]:
     yield (
         "peak_memory",
         "By",
-        "Resident memory at most, with dbt's process",
+        "Resident memory at most, with the processes it started",
         [(record.peak_memory_bytes, whole), *((step.peak_memory_bytes, its) for its, step in by_step)],
     )
     yield (

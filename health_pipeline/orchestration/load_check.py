@@ -18,6 +18,7 @@ from health_pipeline.contract.landing import landing_tables
 from health_pipeline.identity.crosswalk import build_crosswalk
 from health_pipeline.identity.overrides import load_overrides
 from health_pipeline.identity.store import first_known_at, read_source_accounts
+from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.health_score import HealthScorePolicy, load_health_score
 from health_pipeline.scoring.scorer import HealthScorer
@@ -157,12 +158,13 @@ def _joined(real: pa.Table, trial: pa.Table) -> pa.Table:
 
 
 def _links(settings: Settings, manifest: pa.Table, company: CompanyPolicy) -> tuple[pa.Table, pa.Table]:
-    crosswalk = build_crosswalk(
-        read_source_accounts(manifest),
-        manifest,
-        load_overrides(settings.policy, settings.home),
-        first_known_at=first_known_at(manifest, company.cutoff_hours),
-    )
+    with rare_collections():
+        crosswalk = build_crosswalk(
+            read_source_accounts(manifest),
+            manifest,
+            load_overrides(settings.policy, settings.home),
+            first_known_at=first_known_at(manifest, company.cutoff_hours),
+        )
     return crosswalk.links, crosswalk.unmatched
 
 

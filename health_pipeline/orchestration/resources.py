@@ -65,9 +65,12 @@ def base_copy_resource(settings: Settings) -> dg.ResourceDefinition:
     return base_copy
 
 
-@dg.resource(description="A second process for work beside the run; Python searches for garbage seldom while it lasts.")
+@dg.resource(
+    description="A second process for work beside the run; Python searches for garbage seldom while it lasts.",
+    required_resource_keys={"run_lock"},
+)
 def second_process_resource() -> Iterator[SecondProcess]:
-    """As long as a run, whoever started it."""
+    """As long as a run, whoever started it; ended before the run lets go of its lock."""
     with rare_collections(), SecondProcess() as second:
         yield second
 

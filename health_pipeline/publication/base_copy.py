@@ -8,9 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from health_pipeline.publication.files import copy_with_sha256
+from health_pipeline.observability.logs import get_logger
+from health_pipeline.publication.files import file_sha256
 from health_pipeline.publication.releases import MART_FILE, Release, candidates_folder, current_release
 from health_pipeline.settings import Settings
+
+logger = get_logger("publication")
 
 
 class BaseCopy:
@@ -25,13 +28,13 @@ class BaseCopy:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="base-copy")
         self._folder = candidates_folder(settings) / f"base-{os.getpid()}"
         self._release: Release | None = None
-        self._copied: Future[str] | None = None
+        self._copied: Future[Path] | None = None
 
     def __enter__(self) -> BaseCopy:
         self._release = current_release(self._settings)
         if self._release is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._copied = self._pool.submit(copy_with_sha256, self._release.file, self._folder / MART_FILE)
+            self._copied = self._pool.submit(shutil.copyfile, self._release.file, self._folder / MART_FILE)
         return self
 
     def __exit__(
@@ -41,16 +44,20 @@ class BaseCopy:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def take(self, base: Release, target: Path) -> str | None:
-        """Move the copy to `target` and return its checksum; None where there is none of that release any more.
+        """Move the copy to `target` and return the checksum of what lies there then.
 
-        Raises
-        ------
-        OSError
-            If it could not be made, as on a full disk.
+        None where there is no copy of that release: it is another one meanwhile, or could not be made, as on a full
+        disk. Who builds the candidate copies it then, and says what is wrong.
         """
         copied, self._copied = self._copied, None
         if copied is None or self._release is None or self._release.name != base.name:
             return None
-        checksum = copied.result()
-        (self._folder / MART_FILE).replace(target)
-        return checksum
+        made = self._folder / MART_FILE
+        try:
+            copied.result()
+        except OSError as error:
+            logger.warning("copy_ahead_failed", reason=error.strerror or type(error).__name__, release=base.name)
+            made.unlink(missing_ok=True)
+            return None
+        made.replace(target)
+        return file_sha256(target)

@@ -121,7 +121,7 @@ def _verified(
         made = [(packet, body_of(packet)) for packet in packets[start : start + BATCH]]
         for _, body in made:
             _put(connection, body.texts)
-        briefs = [(body.text, _words(connection, body.texts)) for _, body in made]
+        briefs = [(body.text, _words(connection, body.keys)) for _, body in made]
         if many is None:
             yield from _with_problems(made, verify_briefs(briefs))
             continue

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 
+from health_pipeline.observability.second_process import begin_worker
 from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
 from health_pipeline.text.reading import Reading, TextReader
 
@@ -75,6 +76,7 @@ _reader: TextReader | None = None
 
 
 def _begin(policy: RiskPhrasesPolicy) -> None:
+    begin_worker()
     global _reader  # noqa: PLW0603  one per process: a batch must not carry the rules
     _reader = TextReader(policy)
 

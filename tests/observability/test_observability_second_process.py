@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dagster._utils.error import serializable_error_info_from_exc_info
 
 from health_pipeline.observability.garbage import RARE, rare_collections
 from health_pipeline.observability.second_process import SecondProcess, SecondProcessError, result_of
@@ -31,15 +32,35 @@ def test_an_error_of_the_work_is_raised_as_it_is() -> None:
         result_of(second.submit(os.stat, "/nowhere"))
 
 
+def test_people_are_told_the_error_and_not_the_other_process_traceback() -> None:
+    with SecondProcess() as second:
+        with pytest.raises(FileNotFoundError) as raised:
+            result_of(second.submit(os.stat, "/nowhere"))
+        failed = serializable_error_info_from_exc_info((FileNotFoundError, raised.value, raised.value.__traceback__))
+        assert failed.cause is None
+        # where it happened is there for who mends it
+        assert "Traceback" in str(raised.value.__context__)
+
+
 def test_a_process_that_is_killed_is_told_in_a_sentence() -> None:
     with SecondProcess() as second:
         process = result_of(second.submit(os.getpid))
         waiting = second.submit(time.sleep, 60)
         os.kill(process, signal.SIGKILL)
-        with pytest.raises(SecondProcessError, match="ran out of memory; nothing half done is kept"):
+        with pytest.raises(SecondProcessError, match="ran out of memory; nothing half done is kept") as raised:
             result_of(waiting)
-        with pytest.raises(SecondProcessError, match="run again"):
-            second.submit(os.getpid)
+        assert raised.value.__cause__ is None
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced() -> None:
+    with SecondProcess() as second:
+        process = result_of(second.submit(os.getpid))
+        os.kill(process, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while is_alive(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert result_of(second.submit(os.getpid)) not in {process, os.getpid()}
 
 
 RUN = """

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import yaml
 from health_pipeline.contract.clocks import Quarter, Week, weeks_between
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.published import read_published
+from health_pipeline.observability.second_process import SecondProcess
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.demo import configure_sources
 from health_pipeline.orchestration.home import dagster_instance
@@ -26,8 +28,10 @@ from health_pipeline.orchestration.run import RunFailedError, run_quarterly, run
 from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import BUILT_IN
 from health_pipeline.policy.exception_queue import load_exception_queue
-from health_pipeline.publication.releases import current_release, list_releases
+from health_pipeline.publication.base_copy import BaseCopy
+from health_pipeline.publication.releases import MART_FILE, current_release, list_releases
 from health_pipeline.review import CaseFilter, Ledger
+from health_pipeline.risk import restricted
 from health_pipeline.segmentation.adoption import adopt_model
 from health_pipeline.segmentation.registry import adoptions
 from health_pipeline.settings import REPOSITORY, Settings
@@ -55,11 +59,27 @@ def copy_of(source: Settings, folder: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def reviewed(tmp_path_factory) -> Settings:
+def handed_over() -> Counter[str]:
+    """How often each function was handed to the second process while the thirteen weeks were reviewed."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory, handed_over) -> Settings:
     """Thirteen weeks published in one run; every test that changes something works on a copy."""
     settings = settings_of(tmp_path_factory.mktemp("reviewed") / "home")
     configure_sources(settings, seed=3, accounts=70)
-    outcome = run_weekly(settings, WEEKS)
+    submit = SecondProcess.submit
+
+    def noted(second, work, *arguments):
+        handed_over[work.__name__] += 1
+        return submit(second, work, *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        # as in a large company: a small one's packets are verified in the run's own process
+        patched.setattr(restricted, "PACKETS_FOR_SECOND", 1)
+        patched.setattr(SecondProcess, "submit", noted)
+        outcome = run_weekly(settings, WEEKS)
     assert outcome.is_published
     return settings
 
@@ -93,6 +113,13 @@ def test_thirteen_weeks_are_one_run_and_one_release_with_every_table(reviewed):
         statuses = {row[0] for row in mart.execute("select distinct tier from account_health_weekly").fetchall()}
         assert statuses <= {"at_risk", "watch", "healthy", "expansion_ready", "not_scored"}
         assert len(statuses) >= 3
+
+
+def test_a_second_process_verifies_briefs_and_judges_tables_with_the_same_outcome(reviewed, handed_over):
+    # truncation below rebuilds weeks without it, and finds the same content
+    assert handed_over.keys() == {"verify_briefs", "prepare", "evaluate"}
+    assert handed_over["verify_briefs"] >= len(WEEKS)
+    assert (handed_over["prepare"], handed_over["evaluate"]) == (1, 1)
 
 
 def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path):
@@ -215,7 +242,7 @@ def test_two_runs_wait_for_each_other_and_publish_once_while_a_reader_reads(copi
 
 
 @pytest.mark.long
-def test_a_changed_policy_changes_no_published_week_unless_it_is_restated(copied, tmp_path):
+def test_a_changed_policy_changes_no_published_week_unless_it_is_restated(copied, tmp_path, monkeypatch):
     policy = tmp_path / "policy"
     policy.mkdir()
     document = yaml.safe_load((BUILT_IN / "health_score.yaml").read_text())
@@ -230,8 +257,11 @@ def test_a_changed_policy_changes_no_published_week_unless_it_is_restated(copied
         run_weekly(changed, [LAST])
     assert current_release(copied).name == before.name
 
+    take, taken = BaseCopy.take, []
+    monkeypatch.setattr(BaseCopy, "take", lambda *given: taken.append(take(*given)) or taken[-1])
     outcome = run_weekly(changed, [LAST], restate_reason="weights corrected")
     assert outcome.is_published
+    assert taken == [before.manifest["files"][MART_FILE]]
     manifest = current_release(copied).manifest
     assert (manifest["restated"], manifest["reason"]) == ([str(LAST)], "weights corrected")
     earlier = {

@@ -79,11 +79,25 @@ def test_a_base_that_was_damaged_is_refused_from_its_copy_too(published: Setting
         build(published, NEXT, build_tables(NEXT), copied=copied)
 
 
-def test_a_copy_that_fails_says_why_when_it_is_taken(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> str:
+def test_a_copy_that_fails_is_made_when_it_is_needed(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("health_pipeline.publication.base_copy.copy_with_sha256", full)
-    with BaseCopy(published) as copied, pytest.raises(OSError, match="No space left"):
-        build(published, NEXT, build_tables(NEXT), copied=copied)
-    assert list(candidates_folder(published).iterdir()) == []
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with BaseCopy(published) as copied:
+        taken = build(published, NEXT, build_tables(NEXT), copied=copied)
+    assert isinstance(taken, Candidate)
+    assert taken.manifest["files"][taken.file.name] == file_sha256(taken.file)
+    assert [path.name for path in candidates_folder(published).iterdir()] == [taken.id]
+
+
+def test_a_copy_that_was_changed_after_it_was_made_is_refused(published: Settings) -> None:
+    with BaseCopy(published) as copied:
+        assert copied._copied is not None
+        made = copied._copied.result()
+        content = bytearray(made.read_bytes())
+        content[len(content) // 2] ^= 1
+        made.write_bytes(bytes(content))
+        with pytest.raises(DamagedReleaseError, match="does not match its manifest"):
+            build(published, NEXT, build_tables(NEXT), copied=copied)

@@ -242,7 +242,7 @@ def test_the_command_prints_the_verdict_and_where_it_is(monkeypatch, policy, tmp
 
 
 def test_the_asset_shows_the_verdict_and_plots_its_numbers(monkeypatch, validated, tmp_path):
-    monkeypatch.setattr(assets, "validate", lambda settings: validated)
+    monkeypatch.setattr("health_pipeline.reporting.validation.validate", lambda settings: validated)
     (asset,) = assets.build_validation_assets()
     result = dg.materialize([asset], resources={"settings": Settings(home=tmp_path / "home")})
     assert result.success

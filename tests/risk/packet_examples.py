@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -326,7 +327,7 @@ def with_other_brief(right: Callable[[Packet], PacketBody], change: Callable[[di
 
     def wrong(packet: Packet) -> PacketBody:
         body = right(packet)
-        changed = body.as_read()
+        changed = json.loads(body.text)
         change(changed)
         return replace(body, text=canonical_json(changed))
 

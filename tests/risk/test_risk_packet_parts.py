@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -32,7 +33,7 @@ def body() -> dict[str, Any]:
         episodes=(earlier,),
         decided=Decided(True, {"pkt_1": CASE}),
     )
-    return body_of(build_packets([sponsor_risk()], by_place(known), policy())[0]).as_read()
+    return json.loads(body_of(build_packets([sponsor_risk()], by_place(known), policy())[0]).text)
 
 
 @pytest.fixture(scope="module")
