@@ -52,6 +52,12 @@ def has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> 
     return connection.execute(query, [schema, name]).fetchone() is not None
 
 
+def columns_of(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> set[str]:
+    """The columns of that table or view as the file has it; none where it has no such table."""
+    query = "select column_name from information_schema.columns where table_schema = ? and table_name = ?"
+    return {column for (column,) in connection.execute(query, [schema, name]).fetchall()}
+
+
 def wait_until_free(path: Path, wait_seconds: float) -> None:
     """Wait for the file's writer to end; what it left unfinished is put right by opening the file once.
 

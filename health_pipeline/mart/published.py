@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import MartTable
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import columns_of, open_duckdb
 from health_pipeline.mart.warehouse import mart_table
 from health_pipeline.settings import Settings
 
@@ -66,23 +66,13 @@ def read_published(
         if table.partition != ("week" if weeks is not None else "quarter"):
             raise ValueError(f"{name} is partitioned by {table.partition}; read it so.")
         slices = [week.monday for week in weeks or ()] + [quarter.first_day for quarter in quarters or ()]
-    schema = _schema(table, columns)
-    path = published_file(settings)
-    if path is None:
-        return schema.empty_table()
-    with open_duckdb(path, read_only=True) as connection:
-        selected = _selected(connection, table, schema)
-        if not selected:
-            return schema.empty_table()
-        condition, values = "", []
-        if slices is not None:
-            condition, values = f"where list_contains(?, {_quoted(table.partition)})", [slices]
-        if rows_of is not None:
-            connection.register("rows_of", rows_of)
-            same = " and ".join(f"rows_of.{_quoted(name)} = wanted.{_quoted(name)}" for name in rows_of.column_names)
-            condition += f"{' and' if condition else 'where'} exists (select 1 from rows_of where {same})"
-        query = f"select {selected} from main.{_quoted(table.name)} as wanted {condition} order by {_named(table.key)}"
-        return connection.execute(query, values).to_arrow_table().cast(schema)
+    condition, values = "", list[Any]()
+    if slices is not None:
+        condition, values = f"where list_contains(?, {_quoted(table.partition)})", [slices]
+    if rows_of is not None:
+        same = " and ".join(f"rows_of.{_quoted(name)} = wanted.{_quoted(name)}" for name in rows_of.column_names)
+        condition += f"{' and' if condition else 'where'} exists (select 1 from rows_of where {same})"
+    return _read(settings, table, columns, condition, values, rows_of)
 
 
 def read_published_newest(
@@ -115,40 +105,41 @@ def read_published_newest(
     table = mart_table(name)
     if table.partition != "week":
         raise ValueError(f"{name} is partitioned by {table.partition}; its newest rows are not told by a week.")
-    schema = _schema(table, columns)
+    condition = (
+        "where week < ? "
+        f"qualify row_number() over (partition by {_named(by)} order by week desc, {_named(table.key)}) = 1"
+    )
+    return _read(settings, table, columns, condition, [before.monday])
+
+
+def _read(
+    settings: Settings,
+    table: MartTable,
+    columns: Sequence[str] | None,
+    condition: str,
+    values: Sequence[Any],
+    rows_of: pa.Table | None = None,
+) -> pa.Table:
+    """Rows of `wanted` as the contract types them, ordered by key; a column that is newer than the release is null."""
+    schema = table.arrow_schema
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
     path = published_file(settings)
     if path is None:
         return schema.empty_table()
     with open_duckdb(path, read_only=True) as connection:
-        selected = _selected(connection, table, schema)
-        if not selected:
+        there = columns_of(connection, "main", table.name)
+        if not there:
             return schema.empty_table()
-        query = (
-            f"select {selected} from main.{_quoted(table.name)} where week < ? "
-            f"qualify row_number() over (partition by {_named(by)} order by week desc, {_named(table.key)}) = 1 "
-            f"order by {_named(table.key)}"
+        if rows_of is not None:
+            connection.register("rows_of", rows_of)
+        kinds = {column.name: column.duckdb_type for column in table.built_columns}
+        selected = ", ".join(
+            f"cast({_quoted(name) if name in there else 'null'} as {kinds[name]}) as {_quoted(name)}"
+            for name in schema.names
         )
-        return connection.execute(query, [before.monday]).to_arrow_table().cast(schema)
-
-
-def _schema(table: MartTable, columns: Sequence[str] | None) -> pa.Schema:
-    if columns is None:
-        return table.arrow_schema
-    return pa.schema([table.arrow_schema.field(name) for name in columns])
-
-
-def _selected(connection: duckdb.DuckDBPyConnection, table: MartTable, schema: pa.Schema) -> str:
-    """The columns as the contract types them; one that is newer than the release is null. Empty without the table."""
-    described = connection.execute(
-        "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?",
-        [table.name],
-    ).fetchall()
-    there = {name for (name,) in described}
-    kinds = {column.name: column.duckdb_type for column in table.built_columns}
-    return ", ".join(
-        f"cast({_quoted(name) if name in there else 'null'} as {kinds[name]}) as {_quoted(name)}"
-        for name in (schema.names if there else ())
-    )
+        query = f"select {selected} from main.{_quoted(table.name)} as wanted {condition} order by {_named(table.key)}"
+        return connection.execute(query, values).to_arrow_table().cast(schema)
 
 
 def _named(columns: Iterable[str]) -> str:

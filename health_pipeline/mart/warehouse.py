@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import MartTable, mart_tables
-from health_pipeline.mart.connection import has_table, open_duckdb
+from health_pipeline.mart.connection import columns_of, has_table, open_duckdb
 from health_pipeline.mart.landing_columns import DBT_ROOMS
 from health_pipeline.settings import Settings
 
@@ -231,11 +231,7 @@ def _fit(connection: duckdb.DuckDBPyConnection, contract: MartTable) -> None:
     """Create the table; columns the contract has gained are added, null in older slices."""
     columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in contract.built_columns)
     connection.execute(f'create table if not exists {OUTPUT_SCHEMA}."{contract.name}" ({columns})')
-    described = connection.execute(
-        "select column_name from information_schema.columns where table_schema = ? and table_name = ?",
-        [OUTPUT_SCHEMA, contract.name],
-    ).fetchall()
-    there = {name for (name,) in described}
+    there = columns_of(connection, OUTPUT_SCHEMA, contract.name)
     for column in contract.built_columns:
         if column.name not in there:
             connection.execute(

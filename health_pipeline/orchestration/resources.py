@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from health_pipeline.mart.connection import wait_until_free
 from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.observability.logs import get_logger
-from health_pipeline.observability.second_process import SecondProcess
 from health_pipeline.observability.webhook import is_web_address, post_json
+from health_pipeline.observability.workers import Workers
 from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
@@ -69,9 +69,9 @@ def base_copy_resource(settings: Settings) -> dg.ResourceDefinition:
     description="A second process for work beside the run; Python searches for garbage seldom while it lasts.",
     required_resource_keys={"run_lock"},
 )
-def second_process_resource() -> Iterator[SecondProcess]:
+def second_process_resource() -> Iterator[Workers]:
     """As long as a run, whoever started it; ended before the run lets go of its lock."""
-    with rare_collections(), SecondProcess() as second:
+    with rare_collections(), Workers() as second:
         yield second
 
 

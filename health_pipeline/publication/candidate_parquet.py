@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -111,7 +111,7 @@ class _Beside:
     def __init__(self) -> None:
         self.files: list[str] = []
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="candidate")
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Future[object]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -120,25 +120,22 @@ class _Beside:
         """Wait for the rest; the first error of a thread is raised where there was none before."""
         with self._pool:
             while self._waiting and error is None:
-                self._waiting.popleft()()
+                self._waiting.popleft().result()
 
     def write(self, building: Path, table: MartTable, part: str, rows: pa.Table) -> None:
         """Write a slice; its file is among `files` at the end."""
-        done = self._pool.submit(write_slice, building, table, part, rows)
-        self._wait_for(lambda: self.files.append(done.result()))
+        self._submit(lambda: self.files.append(write_slice(building, table, part, rows)))
 
     def hash(self, into: dict[str, str], name: str, hashing: Callable[[], str]) -> None:
         """Note a hash under a name; the name is there at once, in its order."""
         into[name] = ""
-        done = self._pool.submit(hashing)
-        self._wait_for(lambda: into.update({name: done.result()}))
+        self._submit(lambda: into.update({name: hashing()}))
 
     def check(self, base: Release, names: Sequence[str]) -> None:
         """Refuse files of the base that are not as its manifest says."""
-        done = self._pool.submit(refuse_damaged, base, names)
-        self._wait_for(done.result)
+        self._submit(lambda: refuse_damaged(base, names))
 
-    def _wait_for(self, finish: Callable[[], None]) -> None:
-        self._waiting.append(finish)
+    def _submit(self, work: Callable[[], object]) -> None:
+        self._waiting.append(self._pool.submit(work))
         if len(self._waiting) > self.WAITING:
-            self._waiting.popleft()()
+            self._waiting.popleft().result()

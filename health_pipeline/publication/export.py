@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from health_pipeline.contract.clocks import Week
 from health_pipeline.contract.mart import MartTable, mart_tables
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import columns_of, open_duckdb
 from health_pipeline.policy.features import nearest
 from health_pipeline.publication.errors import PublicationError
 from health_pipeline.publication.files import sync_tree
@@ -112,13 +112,7 @@ def _export(
     week: Week | None,
     byte_order_mark: bool,
 ) -> int:
-    there = {
-        name
-        for (name,) in con.execute(
-            "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?",
-            [table.name],
-        ).fetchall()
-    }
+    there = columns_of(con, "main", table.name)
     columns = [column for column in table.columns if column.name in there]
     if not columns:
         # the contract is newer than the release

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from health_pipeline.contract.clocks import Quarter, Week
-from health_pipeline.observability.second_process import SecondProcess
+from health_pipeline.observability.workers import Workers
 from health_pipeline.publication.candidate import Candidate, Unchanged, load_candidate
 from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.releases import candidates_folder, current_release
@@ -49,7 +49,7 @@ def candidate_of_run(settings: Settings, run_id: str) -> Candidate | None:
 
 
 def audit_candidate(
-    settings: Settings, candidate: Candidate, record: DbtRecord, second: SecondProcess | None = None
+    settings: Settings, candidate: Candidate, record: DbtRecord, second: Workers | None = None
 ) -> Verdict:
     """Audit a candidate's own file, and the ledger it anchors; the verdict is stored beside it."""
     weeks, quarters = candidate.run_weeks, candidate.run_quarters

@@ -14,7 +14,7 @@ import duckdb
 from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.observability.crash_points import crash_point
-from health_pipeline.observability.second_process import SecondProcess, result_of
+from health_pipeline.observability.workers import Workers, result_of
 from health_pipeline.quality.drift import check_drift
 from health_pipeline.quality.frame_checks import check_frames
 from health_pipeline.quality.ledger_chain import anchors_of, check_chain
@@ -52,7 +52,7 @@ def audit(
     ledger_url: str,
     folder: Path = FOLDER,
     restricted: Path | None = None,
-    second: SecondProcess | None = None,
+    second: Workers | None = None,
 ) -> Verdict:
     """Evaluate every check a run with those weeks and quarters has to pass, and store the verdict.
 
@@ -72,7 +72,7 @@ def audit(
         Folder of the suites.
     restricted : Path or None
         The restricted store, which must hold the body of every packet of the run's weeks.
-    second : SecondProcess or None
+    second : Workers or None
         Where it is running it evaluates the checks of tables, while this process reads ledger and packets.
 
     Returns

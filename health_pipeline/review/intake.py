@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from health_pipeline.contract.case_states import EFFECTIVE
 from health_pipeline.contract.clocks import Week
-from health_pipeline.mart.connection import open_duckdb
+from health_pipeline.mart.connection import columns_of, open_duckdb
 from health_pipeline.review.cases import SEVERITY_RANK, Case
 from health_pipeline.review.database import LedgerError
 from health_pipeline.review.events import Draft
@@ -89,7 +89,7 @@ def read_packets(release: PublishedRelease, weeks: Sequence[Week]) -> list[Incom
     """
     days = [week.monday for week in weeks]
     with open_duckdb(release.file, read_only=True) as connection:
-        there = {name for (name,) in connection.execute(_COLUMNS_THERE).fetchall()}
+        there = columns_of(connection, "main", "risk_packets")
         # A column that is younger than the release is null in it.
         columns = ", ".join(name if name in there else f"null as {name}" for name in _COLUMNS)
         packets = connection.execute(
@@ -137,9 +137,6 @@ def left_draft(case: Case, week: Week, release: str, now: datetime) -> Draft:
     return Draft(CUSTOMER_LEFT, SYSTEM, now, payload, case.case_id, case.version, case.packet_hash, name)
 
 
-_COLUMNS_THERE = (
-    "select column_name from information_schema.columns where table_schema = 'main' and table_name = 'risk_packets'"
-)
 _COLUMNS = (
     "packet_id",
     "packet_hash",

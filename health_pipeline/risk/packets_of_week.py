@@ -12,7 +12,7 @@ from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.account_facts import Decided, RecordKey
 from health_pipeline.mart.packet_facts import read_account_facts
 from health_pipeline.mart.quoted_texts import read_quoted_texts
-from health_pipeline.observability.second_process import SecondProcess
+from health_pipeline.observability.workers import Workers
 from health_pipeline.risk.history import EpisodeHistory
 from health_pipeline.risk.model import Evidence, Risk
 from health_pipeline.risk.packet_building import PacketPolicy, build_packets
@@ -43,7 +43,7 @@ def packets_of_week(
     policy: PacketPolicy,
     history: EpisodeHistory,
     decided: Decided,
-    second: SecondProcess | None = None,
+    second: Workers | None = None,
 ) -> WeekPackets:
     """Build and store the packets of a week, and take them into the history of the weeks after.
 

@@ -11,9 +11,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -22,7 +20,7 @@ from typing import Any
 
 from health_pipeline.contract.content import canonical_json
 from health_pipeline.mart.account_facts import RecordText
-from health_pipeline.observability.second_process import SecondProcess, result_of
+from health_pipeline.observability.workers import Workers
 from health_pipeline.risk.body import PacketBody, body_of
 from health_pipeline.risk.brief import render
 from health_pipeline.risk.packet import Packet
@@ -77,7 +75,7 @@ class Collected:
 
 
 def store_packets(
-    settings: Settings, packets: Sequence[Packet], second: SecondProcess | None = None
+    settings: Settings, packets: Sequence[Packet], second: Workers | None = None
 ) -> dict[tuple[str, str], StoredPacket]:
     """Store packets whose briefs verify; nobody sees a body before a published row names it.
 
@@ -112,32 +110,28 @@ def store_packets(
 
 
 def _verified(
-    connection: sqlite3.Connection, packets: Sequence[Packet], second: SecondProcess | None
+    connection: sqlite3.Connection, packets: Sequence[Packet], second: Workers | None
 ) -> Iterator[tuple[Packet, PacketBody, tuple[Problem, ...]]]:
     """Each packet with its body and what is wrong with its brief; texts are kept on the way."""
-    many = second if len(packets) >= PACKETS_FOR_SECOND else None
-    waiting: deque[tuple[list[tuple[Packet, PacketBody]], Future[list[tuple[Problem, ...]]]]] = deque()
-    for start in range(0, len(packets), BATCH):
-        made = [(packet, body_of(packet)) for packet in packets[start : start + BATCH]]
-        for _, body in made:
-            _put(connection, body.texts)
-        briefs = [(body.text, _words(connection, body.keys)) for _, body in made]
-        if many is None:
-            yield from _with_problems(made, verify_briefs(briefs))
-            continue
-        waiting.append((made, many.submit(verify_briefs, briefs)))
+    batches = (_made(connection, packets[start : start + BATCH]) for start in range(0, len(packets), BATCH))
+    verified: Iterator[tuple[list[tuple[Packet, PacketBody]], list[tuple[Problem, ...]]]]
+    if second is None or len(packets) < PACKETS_FOR_SECOND:
+        verified = ((made, verify_briefs(briefs)) for made, briefs in batches)
+    else:
         # only so many bodies in memory as keep both processes busy
-        if len(waiting) > WAITING_BATCHES:
-            made, verified = waiting.popleft()
-            yield from _with_problems(made, result_of(verified))
-    for made, verified in waiting:
-        yield from _with_problems(made, result_of(verified))
+        verified = second.results(verify_briefs, batches, WAITING_BATCHES)
+    for made, problems in verified:
+        yield from ((packet, body, found) for (packet, body), found in zip(made, problems, strict=True))
 
 
-def _with_problems(
-    made: Sequence[tuple[Packet, PacketBody]], problems: list[tuple[Problem, ...]]
-) -> Iterator[tuple[Packet, PacketBody, tuple[Problem, ...]]]:
-    return ((packet, body, found) for (packet, body), found in zip(made, problems, strict=True))
+def _made(
+    connection: sqlite3.Connection, packets: Sequence[Packet]
+) -> tuple[list[tuple[Packet, PacketBody]], list[tuple[str, Mapping[str, str]]]]:
+    """Packets with their bodies, whose texts are kept now, and what `verify_briefs` has to know of them."""
+    made = [(packet, body_of(packet)) for packet in packets]
+    for _, body in made:
+        _put(connection, body.texts)
+    return made, [(body.text, _words(connection, body.keys)) for _, body in made]
 
 
 def verify_briefs(briefs: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[Problem, ...]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 
-from health_pipeline.observability.second_process import begin_worker
+from health_pipeline.observability.workers import Workers
 from health_pipeline.policy.risk_phrases import RiskPhrasesPolicy
 from health_pipeline.text.reading import Reading, TextReader
 
@@ -31,7 +28,7 @@ class Readers:
         self._policy = policy
         self._processes = processes or os.cpu_count() or 1
         self._own: TextReader | None = None
-        self._pool: ProcessPoolExecutor | None = None
+        self._others = Workers(self._processes, _begin, policy)
 
     def __enter__(self) -> Readers:
         """Nothing is started before it is needed."""
@@ -41,8 +38,7 @@ class Readers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the other processes; what they have not begun is dropped."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._others.__exit__(kind, error, trace)
 
     def read(self, batches: Iterable[Sequence[Fields]], records: int) -> Iterator[list[Reading]]:
         """Read batch by batch.
@@ -58,25 +54,15 @@ class Readers:
             for batch in batches:
                 yield [self._own.read(fields) for fields in batch]
             return
-        if self._pool is None:
-            # spawned, not forked: the process that runs Dagster has threads, and a fork keeps their locks
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._processes, context, _begin, (self._policy,))
-        waiting: deque[Future[list[Reading]]] = deque()
-        for batch in batches:
-            waiting.append(self._pool.submit(_read, batch))
-            # only so many in memory as keep all busy
-            if len(waiting) > 2 * self._processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        # only so many in memory as keep all busy
+        handed_over = ((None, batch) for batch in batches)
+        yield from (read for _, read in self._others.results(_read, handed_over, 2 * self._processes))
 
 
 _reader: TextReader | None = None
 
 
 def _begin(policy: RiskPhrasesPolicy) -> None:
-    begin_worker()
     global _reader  # noqa: PLW0603  one per process: a batch must not carry the rules
     _reader = TextReader(policy)
 

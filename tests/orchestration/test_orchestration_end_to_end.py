@@ -20,7 +20,7 @@ import yaml
 from health_pipeline.contract.clocks import Quarter, Week, weeks_between
 from health_pipeline.contract.mart import mart_tables
 from health_pipeline.mart.published import read_published
-from health_pipeline.observability.second_process import SecondProcess
+from health_pipeline.observability.workers import Workers
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.demo import configure_sources
 from health_pipeline.orchestration.home import dagster_instance
@@ -69,7 +69,7 @@ def reviewed(tmp_path_factory, handed_over) -> Settings:
     """Thirteen weeks published in one run; every test that changes something works on a copy."""
     settings = settings_of(tmp_path_factory.mktemp("reviewed") / "home")
     configure_sources(settings, seed=3, accounts=70)
-    submit = SecondProcess.submit
+    submit = Workers.submit
 
     def noted(second, work, *arguments):
         handed_over[work.__name__] += 1
@@ -78,7 +78,7 @@ def reviewed(tmp_path_factory, handed_over) -> Settings:
     with pytest.MonkeyPatch.context() as patched:
         # as in a large company: a small one's packets are verified in the run's own process
         patched.setattr(restricted, "PACKETS_FOR_SECOND", 1)
-        patched.setattr(SecondProcess, "submit", noted)
+        patched.setattr(Workers, "submit", noted)
         outcome = run_weekly(settings, WEEKS)
     assert outcome.is_published
     return settings

@@ -13,7 +13,7 @@ import pytest
 from audited import Audited
 
 from health_pipeline.contract.clocks import Week
-from health_pipeline.observability.second_process import SecondProcess, result_of
+from health_pipeline.observability.workers import Workers, result_of
 from health_pipeline.publication.errors import PublicationRefusedError
 from health_pipeline.publication.files import file_sha256
 from health_pipeline.publication.gate import publish
@@ -27,7 +27,7 @@ RECORD = DbtRecord("invocation-1", {"accounts": "0" * 32})
 
 
 def audited(
-    of: Audited, file: Path, weeks: Sequence[Week], folder: Path = FOLDER, second: SecondProcess | None = None
+    of: Audited, file: Path, weeks: Sequence[Week], folder: Path = FOLDER, second: Workers | None = None
 ) -> Verdict:
     """The verdict on that file, with the bodies of the candidate's packets."""
     base = of.candidate.base_release
@@ -64,7 +64,7 @@ def test_the_same_audit_again_says_the_same(audited_candidate: Audited, verdict:
 
 def test_a_second_process_finds_the_same(audited_candidate: Audited, verdict: Verdict) -> None:
     candidate, here = audited_candidate.candidate, os.getpid()
-    with SecondProcess() as second:
+    with Workers() as second:
         other = result_of(second.submit(os.getpid))
         assert audited(audited_candidate, candidate.file, candidate.run_weeks, second=second) == verdict
         # it evaluated the tables: what they take is imported there now

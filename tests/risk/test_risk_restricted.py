@@ -14,7 +14,7 @@ from packet_examples import by_place, facts, policy, sponsor_risk, with_other_br
 from typer.testing import CliRunner
 
 from health_pipeline.cli import app
-from health_pipeline.observability.second_process import SecondProcess
+from health_pipeline.observability.workers import Workers
 from health_pipeline.risk import restricted
 from health_pipeline.risk.packet import Packet
 from health_pipeline.risk.packet_building import build_packets
@@ -164,7 +164,7 @@ def test_second_process_verifies_many_packets_and_finds_the_same(
     # batches of two, and more of them than wait at a time
     monkeypatch.setattr(restricted, "BATCH", 2)
     monkeypatch.setattr(restricted, "WAITING_BATCHES", 1)
-    with SecondProcess() as second:
+    with Workers() as second:
         few = store_packets(other, packets, second)
         assert not second.is_running
         monkeypatch.setattr(restricted, "PACKETS_FOR_SECOND", len(packets))

@@ -1,4 +1,4 @@
-"""The second process: what it gives, what it raises, and that it never outlives its run; rare garbage collections."""
+"""Workers beside a run: what they give, what they raise, and that none outlives its run; rare garbage collections."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from dagster._utils.error import serializable_error_info_from_exc_info
 
 from health_pipeline.observability.garbage import RARE, rare_collections
-from health_pipeline.observability.second_process import SecondProcess, SecondProcessError, result_of
+from health_pipeline.observability.workers import WorkerEndedError, Workers, result_of
 
 
 def test_nothing_is_started_before_it_is_asked_for() -> None:
-    with SecondProcess() as second:
+    with Workers() as second:
         assert not second.is_running
         first = second.submit(os.getpid)
         assert second.is_running
@@ -28,12 +28,12 @@ def test_nothing_is_started_before_it_is_asked_for() -> None:
 
 
 def test_an_error_of_the_work_is_raised_as_it_is() -> None:
-    with SecondProcess() as second, pytest.raises(FileNotFoundError, match="nowhere"):
+    with Workers() as second, pytest.raises(FileNotFoundError, match="nowhere"):
         result_of(second.submit(os.stat, "/nowhere"))
 
 
 def test_people_are_told_the_error_and_not_the_other_process_traceback() -> None:
-    with SecondProcess() as second:
+    with Workers() as second:
         with pytest.raises(FileNotFoundError) as raised:
             result_of(second.submit(os.stat, "/nowhere"))
         failed = serializable_error_info_from_exc_info((FileNotFoundError, raised.value, raised.value.__traceback__))
@@ -43,17 +43,17 @@ def test_people_are_told_the_error_and_not_the_other_process_traceback() -> None
 
 
 def test_a_process_that_is_killed_is_told_in_a_sentence() -> None:
-    with SecondProcess() as second:
+    with Workers() as second:
         process = result_of(second.submit(os.getpid))
         waiting = second.submit(time.sleep, 60)
         os.kill(process, signal.SIGKILL)
-        with pytest.raises(SecondProcessError, match="ran out of memory; nothing half done is kept") as raised:
+        with pytest.raises(WorkerEndedError, match="ran out of memory; nothing half done is kept") as raised:
             result_of(waiting)
         assert raised.value.__cause__ is None
 
 
 def test_a_process_that_was_killed_while_idle_is_replaced() -> None:
-    with SecondProcess() as second:
+    with Workers() as second:
         process = result_of(second.submit(os.getpid))
         os.kill(process, signal.SIGKILL)
         deadline = time.monotonic() + 30
@@ -65,9 +65,9 @@ def test_a_process_that_was_killed_while_idle_is_replaced() -> None:
 
 RUN = """
 import os, sys, time
-from health_pipeline.observability.second_process import SecondProcess, result_of
+from health_pipeline.observability.workers import Workers, result_of
 if __name__ == "__main__":
-    with SecondProcess() as second:
+    with Workers() as second:
         print(result_of(second.submit(os.getpid)), flush=True)
         second.submit(time.sleep, 600)
         time.sleep(600)
