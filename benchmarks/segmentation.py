@@ -98,7 +98,6 @@ def outcomes(features: pd.DataFrame, seed: int) -> pd.DataFrame:
         {
             "account_id": features["account_id"],
             "week": features["week"],
-            "is_mature": True,
             "has_churned_13w": churned,
             "has_contracted_13w": shrunk,
             "has_expanded_13w": grown,

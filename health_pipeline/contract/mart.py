@@ -44,6 +44,7 @@ class MartColumn:
 class MartTable:
     """One published table: grain, key, partition, columns in order, and the room that builds it.
 
+    `slice_column` holds the week or quarter whose slice a row is in; empty where the table has no slices.
     `stored_by` are the columns by which a slice's rows lie in the published DuckDB file; empty: by the key.
     """
 
@@ -53,12 +54,13 @@ class MartTable:
     key: tuple[str, ...]
     room: str
     columns: tuple[MartColumn, ...]
+    slice_column: str = ""
     stored_by: tuple[str, ...] = ()
 
     @property
     def storage_order(self) -> tuple[str, ...]:
         """How the rows of the published DuckDB file lie: slice by slice, then by `stored_by`, then by the key."""
-        slices = () if self.partition == "none" else (self.partition,)
+        slices = (self.slice_column,) if self.slice_column else ()
         return tuple(dict.fromkeys((*slices, *self.stored_by, *self.key)))
 
     @property
@@ -84,7 +86,7 @@ def mart_tables() -> dict[str, MartTable]:
     Raises
     ------
     ValueError
-        If the YAML names an unknown type, partition or key column.
+        If the YAML names an unknown type, partition, key column or slice column.
     """
     document = parse_yaml(Path(__file__).with_name("mart_tables.yaml").read_text())
     tables = {}
@@ -104,11 +106,23 @@ def mart_tables() -> dict[str, MartTable]:
         columns += [MartColumn(column, kind, description) for column, (kind, description) in extra.items()]
         if entry["partition"] not in get_args(Partition):
             raise ValueError(f"mart contract: {name} has partition {entry['partition']!r}")
+        is_sliced = entry["partition"] != "none"
+        slice_column = entry.get("slice_column", entry["partition"] if is_sliced else "")
+        if slice_column and not is_sliced:
+            raise ValueError(f"mart contract: {name} has the slice_column {slice_column} and no partition")
         stored_by = tuple(entry.get("stored_by", ()))
-        if missing := {*entry["key"], *stored_by} - {column.name for column in columns}:
-            raise ValueError(f"mart contract: {name} has no key or stored_by column {sorted(missing)}")
+        named = {*entry["key"], *stored_by, *([slice_column] if slice_column else [])}
+        if missing := named - {column.name for column in columns}:
+            raise ValueError(f"mart contract: {name} has no key, slice or stored_by column {sorted(missing)}")
         tables[name] = MartTable(
-            name, entry["grain"], entry["partition"], tuple(entry["key"]), entry["room"], tuple(columns), stored_by
+            name,
+            entry["grain"],
+            entry["partition"],
+            tuple(entry["key"]),
+            entry["room"],
+            tuple(columns),
+            slice_column,
+            stored_by,
         )
     return tables
 

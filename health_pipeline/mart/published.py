@@ -68,7 +68,7 @@ def read_published(
         slices = [week.monday for week in weeks or ()] + [quarter.first_day for quarter in quarters or ()]
     condition, values = "", list[Any]()
     if slices is not None:
-        condition, values = f"where list_contains(?, {_quoted(table.partition)})", [slices]
+        condition, values = f"where list_contains(?, {_quoted(table.slice_column)})", [slices]
     if rows_of is not None:
         same = " and ".join(f"rows_of.{_quoted(name)} = wanted.{_quoted(name)}" for name in rows_of.column_names)
         condition += f"{' and' if condition else 'where'} exists (select 1 from rows_of where {same})"
@@ -106,8 +106,8 @@ def read_published_newest(
     if table.partition != "week":
         raise ValueError(f"{name} is partitioned by {table.partition}; its newest rows are not told by a week.")
     condition = (
-        "where week < ? "
-        f"qualify row_number() over (partition by {_named(by)} order by week desc, {_named(table.key)}) = 1"
+        f"where {_quoted(table.slice_column)} < ? qualify row_number() over "
+        f"(partition by {_named(by)} order by {_quoted(table.slice_column)} desc, {_named(table.key)}) = 1"
     )
     return _read(settings, table, columns, condition, [before.monday])
 

@@ -95,7 +95,7 @@ def _read(connection: duckdb.DuckDBPyConnection, table: MartTable, slices: Seque
     )
     condition, values = "", []
     if slices is not None:
-        condition, values = f'where list_contains(?, "{table.partition}")', [list(slices)]
+        condition, values = f'where list_contains(?, "{table.slice_column}")', [list(slices)]
     order = ", ".join(f'"{part}"' for part in table.key)
     query = f'select {columns} from {schema}."{table.name}" {condition} order by {order}'
     rows = connection.execute(query, values).to_arrow_table()
@@ -193,7 +193,7 @@ def write_marts(
             if slices is None:
                 connection.execute(f"delete from {target}")
             else:
-                connection.execute(f'delete from {target} where list_contains(?, "{contract.partition}")', [slices])
+                connection.execute(f'delete from {target} where list_contains(?, "{contract.slice_column}")', [slices])
             connection.register("fresh_rows", rows)
             connection.execute(f"insert into {target} by name select * from fresh_rows")
             connection.unregister("fresh_rows")
@@ -209,7 +209,7 @@ def _checked(contract: MartTable, table: pa.Table, slices: list[date] | None) ->
             f"{', '.join(contract.arrow_schema.names)}."
         )
     rows = table.select(contract.arrow_schema.names).cast(contract.arrow_schema)
-    if slices is not None and (outside := set(pc.unique(rows[contract.partition]).to_pylist()) - set(slices)):
+    if slices is not None and (outside := set(pc.unique(rows[contract.slice_column]).to_pylist()) - set(slices)):
         raise ValueError(
             f"{contract.name} has rows of {contract.partition} {min(outside)}, which the call does not name; "
             f"nothing was written."

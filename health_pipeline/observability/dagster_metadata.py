@@ -82,16 +82,16 @@ def report_slices(
     numbers: Mapping[str, Mapping[str, float]] | None = None,
 ) -> None:
     """Attach row counts, and the numbers given per partition, to each partition: the UI plots them over time."""
-    column = mart_tables()[name].partition
-    counts = rows_by_slice(table, column) if column in table.column_names else {}
+    column = mart_tables()[name].slice_column
+    counts = rows_by_slice(table, column) if column else {}
     for key in context.partition_keys:
-        values: dict[str, float] = {"dagster/partition_row_count": counts.get(key, 0)} if column != "none" else {}
+        values: dict[str, float] = {"dagster/partition_row_count": counts.get(key, 0)} if column else {}
         values.update((numbers or {}).get(key, {}))
         if values:
             context.add_asset_metadata(
                 {label: _plain(value) for label, value in values.items()}, asset_key=name, partition_key=key
             )
-    if column == "none":
+    if not column:
         context.add_asset_metadata({"dagster/row_count": table.num_rows}, asset_key=name)
 
 

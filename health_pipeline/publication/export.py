@@ -124,7 +124,8 @@ def _export(
         else _quoted(column.name)
         for column in columns
     )
-    where = "where week = ?" if week is not None and "week" in there else ""
+    weeks = table.slice_column if table.partition == "week" else "week"
+    where = f"where {_quoted(weeks)} = ?" if week is not None and weeks in there else ""
     order = ", ".join(_quoted(part) for part in table.key)
     query = con.execute(
         f"select {selected} from main.{_quoted(table.name)} {where} order by {order}",

@@ -55,19 +55,16 @@ def checked_table(name: str, given: pa.Table) -> pa.Table:
     return table
 
 
-def slice_column(table: MartTable) -> str:
-    """The column whose values name the table's slices."""
-    return table.partition
-
-
 def rows_of(table: MartTable, given: pa.Table, slices: Iterable[date]) -> pa.Table:
     """The rows of those weeks or quarters."""
     values = pa.array(list(slices), type=pa.date32())
-    return given.filter(pc.is_in(given[slice_column(table)], value_set=values))
+    return given.filter(pc.is_in(given[table.slice_column], value_set=values))
 
 
 def fit_to_contract(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
     """Create the contract's tables that are not there and add the columns that are new; both start empty or null.
+
+    A table that was a snapshot and has slices now starts empty too: none of its rows says which slice it is of.
 
     Returns
     -------
@@ -96,6 +93,8 @@ def fit_to_contract(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str
         there = present[name]
         for column in table.columns:
             if column.name not in there:
+                if column.name == table.slice_column:
+                    connection.execute(f'delete from "{name}"')
                 connection.execute(f'alter table "{name}" add column "{column.name}" {column.duckdb_type}')
             elif canonical[column.duckdb_type] != there[column.name]:
                 raise CandidateError(
@@ -121,9 +120,7 @@ def put_slices(
     One slice after the other: thirteen weeks of a large table filtered and sorted at once took gigabytes.
     """
     connection.begin()
-    connection.execute(
-        f'delete from "{table.name}" where "{slice_column(table)}" in (select unnest(?))', [list(slices)]
-    )
+    connection.execute(f'delete from "{table.name}" where "{table.slice_column}" in (select unnest(?))', [list(slices)])
     for day in sorted(slices):
         connection.register("given_rows", rows_of(table, rows, [day]))
         connection.execute(
@@ -151,7 +148,7 @@ def read_rows(
     query = f'select {columns} from "{table.name}"'
     if slices is None:
         return connection.execute(f"{query} order by {_columns(table.key)}").to_arrow_table()
-    query += f' where "{slice_column(table)}" in (select unnest(?::date[])) order by {_columns(table.key)}'
+    query += f' where "{table.slice_column}" in (select unnest(?::date[])) order by {_columns(table.key)}'
     return connection.execute(query, [list(slices)]).to_arrow_table()
 
 

@@ -145,15 +145,15 @@ def evaluate(
 
 def _frame(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame | None:
     """The run's slices of a table, or the whole snapshot, with every column the file has."""
-    partition = mart_tables()[name].partition
+    table = mart_tables()[name]
     known = connection.execute(
         "select 1 from duckdb_tables() where database_name = 'candidate' and table_name = ?", [name]
     ).fetchone()
     if known is None:
         return None
     query = f'select * from candidate.main."{name}"'
-    if partition != "none":
-        query += f' where "{partition}" in (select "{partition}" from run_{partition}s)'
+    if table.slice_column:
+        query += f' where "{table.slice_column}" in (select "{table.partition}" from run_{table.partition}s)'
     frame: pd.DataFrame = connection.execute(query).df()
     return frame
 

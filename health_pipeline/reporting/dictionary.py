@@ -72,9 +72,11 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _mart_table(table: MartTable) -> str:
     rows = [(f"`{column.name}`", _TYPES[column.type], column.description) for column in table.columns]
     key = ", ".join(f"`{name}`" for name in table.key)
-    return (
-        f"### {table.name}\n\n{table.grain} {_PARTITIONS[table.partition]} Key: {key}. Built in `{table.room}`.\n\n"
-        + _table(("column", "type", "what it is"), rows)
+    frozen = _PARTITIONS[table.partition]
+    if table.slice_column not in ("", table.partition):
+        frozen = f"{frozen.removesuffix('.')}, by `{table.slice_column}`."
+    return f"### {table.name}\n\n{table.grain} {frozen} Key: {key}. Built in `{table.room}`.\n\n" + _table(
+        ("column", "type", "what it is"), rows
     )
 
 

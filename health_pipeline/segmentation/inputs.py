@@ -52,8 +52,7 @@ def read_inputs(settings: Settings, quarter: Quarter, cutoff_hours: int) -> Revi
 
 def _outcomes(settings: Settings, week: Week, known_at: datetime) -> pd.DataFrame:
     """Labels of that week, and after how many days an account that churned was last seen as a customer."""
-    of_week = pa.table({"week": pa.array([week.monday], pa.date32())})
-    outcomes = read_published(settings, "account_outcomes_weekly", rows_of=of_week).to_pandas()
+    outcomes = read_published(settings, "account_outcomes_weekly", weeks=[week.shift(HORIZON_DAYS // 7)]).to_pandas()
     # A label that came after the review's own clock is of the future.
     is_over = naive_utc(week.as_of_at) + timedelta(days=HORIZON_DAYS) <= known_at
     if outcomes.empty or not is_over:
@@ -66,7 +65,7 @@ def _outcomes(settings: Settings, week: Week, known_at: datetime) -> pd.DataFram
             "week": pa.array(following * len(churned), pa.date32()),
         }
     )
-    seen = read_published(settings, "account_outcomes_weekly", rows_of=pairs).to_pandas()
+    seen = read_published(settings, "account_features_weekly", rows_of=pairs, columns=KEYS).to_pandas()
     weeks_seen = seen.groupby("account_id")["week"].nunique().reindex(churned).fillna(0)
     # In the middle of the week in which it was no longer one.
     return outcomes.assign(days_to_churn=outcomes["account_id"].map(7 * weeks_seen + 3.5))

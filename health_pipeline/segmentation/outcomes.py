@@ -78,7 +78,7 @@ def next_quarter(
     Performance
     """
     both = pd.DataFrame({"segment": segment}).join(outcomes, how="inner").join(features, rsuffix="_feature", how="left")
-    if "is_mature" not in both or not both["is_mature"].fillna(False).astype(bool).any():
+    if both.empty:
         return Performance((), (), "the 13 weeks after the quarter before are not over, or no outcome is known of them")
     for label in LABELS.values():
         both[label] = both[label].astype(object).where(both[label].notna(), np.nan).astype(float)

@@ -159,7 +159,7 @@ def _against_before(
     say("performance")
     by_account = earlier.set_index("account_id")
     segment = inputs.before.assign(earlier).set_axis(earlier["account_id"])["segment"]
-    outcomes = inputs.outcomes.set_index("account_id") if len(inputs.outcomes) else pd.DataFrame(columns=["is_mature"])
+    outcomes = inputs.outcomes.set_index("account_id") if len(inputs.outcomes) else pd.DataFrame()
     performance = next_quarter(segment, by_account, outcomes, policies.review.model)
     say("new dimensions")
     tested = [] if performance.reason else dimension_figures(segment, by_account, outcomes, policies.review.model)

@@ -17,8 +17,8 @@ W1, W2, W3 = Week(date(2026, 1, 5)), Week(date(2026, 1, 12)), Week(date(2026, 1,
 WEEKS = (W1, W2, W3)
 # known_at of each week is 06:00 on the Monday after it
 L1, L2, L3 = (datetime(2026, 1, day, 2) for day in (12, 19, 26))
-WEEKLY_TABLES = ("account_features_weekly", "source_freshness_weekly")
-SNAPSHOTS = ("account_outcomes_weekly", "accounts", "account_links", "account_treatments", "unmatched_records")
+WEEKLY_TABLES = ("account_features_weekly", "account_outcomes_weekly", "source_freshness_weekly")
+SNAPSHOTS = ("accounts", "account_links", "account_treatments", "unmatched_records")
 
 
 def subscription(account: str, **columns) -> dict:

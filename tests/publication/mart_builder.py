@@ -156,8 +156,10 @@ def build_tables(
         )
         rows["account_outcomes_weekly"] += [
             {
+                **constants,
                 "account_id": account,
-                "week": week.monday,
+                "week": week.shift(-13).monday,
+                "known_week": week.monday,
                 **dict.fromkeys(("has_churned_13w", "has_contracted_13w", "has_expanded_13w")),
             }
             for account in names

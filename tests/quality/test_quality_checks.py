@@ -162,9 +162,13 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         "update account_health_current set week = date '2026-10-26' where account_id = 'a0001'",
         {"account_id": "a0001", "week": "2026-10-26"},
     ),
-    "unmature_labels_are_null": (
-        f"update account_outcomes_weekly set has_churned_13w = true where {NEWEST} and account_id = 'a0001'",
-        {"account_id": "a0001", "week": "2026-11-02"},
+    "labels_are_thirteen_weeks_old": (
+        "update account_outcomes_weekly set week = week + 7 where known_week = '2026-11-02' and account_id = 'a0001'",
+        {"account_id": "a0001", "week": "2026-08-10"},
+    ),
+    "labels_cover_the_accounts": (
+        "insert into account_features_weekly (account_id, week) values ('a9999', date '2026-08-03')",
+        {"account_id": "a9999", "week": "2026-08-03"},
     ),
     "assignments_have_models": (
         "delete from segment_models",
@@ -188,9 +192,9 @@ SQL_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         {"account_id": "a0001", "week": "2026-11-02"},
     ),
     "labels_exclude_each_other": (
-        "update account_outcomes_weekly set is_mature = true, has_churned_13w = true, has_expanded_13w = true "
-        f"where {NEWEST} and account_id = 'a0001'",
-        {"account_id": "a0001", "week": "2026-11-02"},
+        "update account_outcomes_weekly set has_churned_13w = true, has_expanded_13w = true "
+        "where known_week = '2026-11-02' and account_id = 'a0001'",
+        {"account_id": "a0001", "week": "2026-08-03"},
     ),
     "match_rate_above_floor": (
         f"update source_freshness_weekly set match_share = 0.5 where {NEWEST}",

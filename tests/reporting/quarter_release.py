@@ -71,7 +71,6 @@ def outcomes_of(features: pd.DataFrame) -> pd.DataFrame:
         {
             "account_id": features["account_id"],
             "week": features["week"],
-            "is_mature": True,
             "has_churned_13w": churned,
             "has_contracted_13w": False,
             "has_expanded_13w": expanded,

@@ -75,13 +75,12 @@ def simulate(
             **{f"{domain}_status": "measured" for domain in DOMAINS},
         }
     )
-    is_mature = (table["number"] + 13 <= weeks - 1).to_numpy()
+    is_known = (table["number"] + 13 <= weeks - 1).to_numpy()
     left = table["account_id"].map(dict(zip(table["account_id"].unique(), last, strict=True))) < table["number"] + 13
     outcomes = features[["account_id", "week"]].assign(
-        is_mature=is_mature,
-        has_churned_13w=left.astype("boolean").where(is_mature),
+        known_week=features["week"] + timedelta(weeks=13),
+        has_churned_13w=left.astype("boolean"),
         has_contracted_13w=pd.array([False] * len(table), dtype="boolean"),
         has_expanded_13w=pd.array([False] * len(table), dtype="boolean"),
     )
-    outcomes.loc[~is_mature, ["has_contracted_13w", "has_expanded_13w"]] = pd.NA
-    return features, outcomes
+    return features, outcomes[is_known].reset_index(drop=True)

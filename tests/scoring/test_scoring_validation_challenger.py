@@ -40,11 +40,11 @@ def scorer():
 def readings_with_gaps(scorer):
     """Judged readings of the simulated company with a fifth of the measures missing."""
     features, outcomes = simulate(accounts=60, weeks=40)
-    frame = features.sample(300, random_state=1).reset_index(drop=True)
+    frame = features.sample(300, random_state=1).merge(outcomes, on=["account_id", "week"], how="left")
     random = np.random.default_rng(3)
     judged = scorer.judge(frame.assign(segment="x"))
     curve_values = np.where(random.uniform(size=judged.curve_values.shape) < 0.2, np.nan, judged.curve_values)
-    left = frame.merge(outcomes, on=["account_id", "week"])["has_churned_13w"].fillna(value=False).to_numpy(dtype=float)
+    left = frame["has_churned_13w"].fillna(value=False).to_numpy(dtype=float)
     return JudgedReadings(
         curve_values, judged.scorecards, left, frame["account_id"].to_numpy(dtype=object), np.zeros(300, dtype=np.int64)
     )
@@ -238,7 +238,7 @@ def test_weeks_with_holes_are_scored_stretch_by_stretch(tmp_path):
     [
         (lambda f, o, p: (f, p / "nowhere.parquet"), "nowhere.parquet is not there"),
         (lambda f, o, p: (o, o), "lacks"),
-        (lambda f, o, p: (f, f), "outcomes|features.parquet lacks the columns is_mature"),
+        (lambda f, o, p: (f, f), "outcomes|features.parquet lacks the columns has_churned_13w"),
     ],
 )
 def test_files_that_can_not_be_used_are_told_in_a_sentence(tmp_path, spoil, message):

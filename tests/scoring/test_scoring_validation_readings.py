@@ -55,17 +55,11 @@ def company(last_reading, *, weeks=40, at_risk=None, notices=(), scores=None):
                     "segment": "small",
                 }
             )
-            is_mature = week + LABEL_WEEKS <= weeks - 1
-            left = last < week + LABEL_WEEKS
-            outcomes.append(
-                {
-                    **key,
-                    "is_mature": is_mature,
-                    "has_churned_13w": left if is_mature else None,
-                    "has_contracted_13w": False if is_mature else None,
-                    "has_expanded_13w": False if is_mature else None,
-                }
-            )
+            if week + LABEL_WEEKS <= weeks - 1:
+                left = last < week + LABEL_WEEKS
+                outcomes.append(
+                    {**key, "has_churned_13w": left, "has_contracted_13w": False, "has_expanded_13w": False}
+                )
     return pd.DataFrame(health), pd.DataFrame(outcomes)
 
 
@@ -79,18 +73,19 @@ def test_only_weeks_that_are_mature_as_known_come_in():
     assert readings.rows.loc[readings.rows["account_id"] == "b", "churned"].tolist() == [0.0] * 8 + [1.0] * 13
 
 
-def test_a_label_of_a_week_that_is_not_mature_is_never_used():
+def test_a_label_that_its_table_calls_not_mature_is_never_used():
     health, outcomes = company({"a": 39})
-    outcomes["has_churned_13w"] = True
     outcomes["is_mature"] = outcomes["week"] < monday(3)
-    assert join_readings(health, outcomes).rows["week"].tolist() == [monday(0), monday(1), monday(2)]
+    readings = join_readings(health, outcomes)
+    assert readings.rows["week"].tolist() == [monday(0), monday(1), monday(2)]
+    assert readings.not_mature == 37
     outcomes["is_mature"] = None
     assert join_readings(health, outcomes).rows.empty
 
 
 def test_what_is_not_known_stays_out_and_is_counted():
     health, outcomes = company({"a": 39, "b": 39})
-    outcomes["has_churned_13w"] = outcomes["has_churned_13w"].astype(object)
+    outcomes = outcomes.astype({"has_churned_13w": object, "has_contracted_13w": object})
     outcomes.loc[outcomes["account_id"] == "b", ["has_churned_13w", "has_contracted_13w"]] = None
     readings = join_readings(health[health["week"] != monday(4)], outcomes)
     assert (readings.outcome_unknown, readings.not_published) == (27, 1)
@@ -113,7 +108,7 @@ def test_losing_revenue_is_leaving_or_shrinking_and_unknown_where_one_is():
     ("spoil", "message"),
     [
         (lambda h, o: (h.drop(columns="tier"), o), "the scores lack tier"),
-        (lambda h, o: (h, o.drop(columns="is_mature")), "the outcomes lack is_mature"),
+        (lambda h, o: (h, o.drop(columns="has_churned_13w")), "the outcomes lack has_churned_13w"),
         (lambda h, o: (pd.concat([h, h.head(1)]), o), "account a twice in 2026-01-05"),
         (lambda h, o: (h, o.assign(week=o["week"] + pd.Timedelta(days=1))), "a week that is no Monday"),
     ],
@@ -145,10 +140,10 @@ def test_a_customer_that_came_back_left_twice():
     health, outcomes = company({"a": 39})
     # Away in the weeks 20 to 22 and 34 on: by label, those that end in them; the account has no reading there.
     away = {20, 21, 22, *range(34, 53)}
-    keep = ~outcomes["week"].isin([monday(week) for week in away])
-    health, outcomes = health[keep.to_numpy()], outcomes[keep].copy()
+    is_away = [monday(week) for week in away]
+    health, outcomes = (table[~table["week"].isin(is_away)].copy() for table in (health, outcomes))
     number = (outcomes["week"] - FIRST).dt.days // 7
-    outcomes["has_churned_13w"] = [n + LABEL_WEEKS in away if n <= 26 else None for n in number]
+    outcomes["has_churned_13w"] = [n + LABEL_WEEKS in away for n in number]
     found = leaving_weeks(join_readings(health, outcomes))
     base = (FIRST - pd.Timestamp("1970-01-05")).days // 7
     assert (found["event_week"] - base).tolist() == [20, 34]

@@ -31,8 +31,14 @@ def settings(tmp_path: Path, as_table: Any) -> Settings:
     live = [(account, week) for week in weeks for account in ("a", "b") if account == "a" or week <= BEFORE.shift(4)]
     features = as_table([{"account_id": account, "week": week.monday} for account, week in live])
     outcomes = [
-        {"account_id": account, "week": week.monday, "is_mature": week == BEFORE, "has_churned_13w": account == "b"}
+        {
+            "account_id": account,
+            "week": week.monday,
+            "known_week": week.shift(13).monday,
+            "has_churned_13w": account == "b",
+        }
         for account, week in live
+        if week <= BEFORE
     ]
     assigned = datetime.combine(BEFORE.monday, datetime.min.time()) + timedelta(days=8)
     treatments = [

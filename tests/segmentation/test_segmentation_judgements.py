@@ -63,7 +63,6 @@ def quarter_of(n: int, churn: dict[str, float], seed: int = 0) -> tuple[pd.Serie
     )  # fmt: skip
     outcomes = pd.DataFrame(
         {
-            "is_mature": True,
             "has_churned_13w": churned,
             "has_contracted_13w": False,
             "has_expanded_13w": grown,
@@ -116,7 +115,7 @@ def test_few_accounts_or_events_are_not_enough(review: SegmentReviewPolicy) -> N
 
 def test_outcomes_that_are_not_known_yet_are_not_judged(review: SegmentReviewPolicy) -> None:
     segment, features, outcomes = quarter_of(40, {"calm": 0.05, "stormy": 0.25})
-    early = next_quarter(segment, features, outcomes.assign(is_mature=False), review)
+    early = next_quarter(segment, features, outcomes.iloc[:0], review)
     assert early.segments == ()
     assert early.reason is not None
     assert "are not over" in early.reason

@@ -2,12 +2,16 @@
 
 {#
   overwrite_weeks: the window of the run's variables, whatever the new rows are, so that an account that vanished
-  vanishes and a week that became empty empties. `merge` and `delete+insert` leave both behind.
+  vanishes and a week that became empty empties. `merge` and `delete+insert` leave both behind. A row is of the week in
+  its column `week`, or in the one that the model names as unique_key; rows older than that column are of none.
 #}
 {% macro get_incremental_overwrite_weeks_sql(arg_dict) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    {%- set week = (arg_dict['unique_key'] or ['week']) | first -%}
     delete from {{ arg_dict['target_relation'] }}
-    where week >= cast('{{ run_first_week() }}' as date) and week <= cast('{{ run_last_week() }}' as date);
+    where
+        ({{ week }} >= cast('{{ run_first_week() }}' as date) and {{ week }} <= cast('{{ run_last_week() }}' as date))
+        or {{ week }} is null;
 
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}

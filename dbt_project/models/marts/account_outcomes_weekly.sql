@@ -1,27 +1,19 @@
-{{ config(materialized='table') }}
-with newest as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='overwrite_weeks',
+    unique_key=['known_week'],
+    on_schema_change='append_new_columns',
+    full_refresh=false,
+) }}
+-- Of the features of thirteen weeks before each of the run's weeks, as the end is known in the run's week.
+with weeks as (
 
-    select max(known_at) as known_at
+    select
+        {{ plus_days_as_date('week', -91) }} as week,
+        week as known_week,
+        as_of_at as state_as_of_at,
+        known_at as state_known_at
     from {{ ref('int_week_spine') }}
-
-),
-
-weeks as (
-
-    select distinct
-        features.week,
-        {{ plus_days('features.as_of_at', 91) }} as state_as_of_at,
-        {{ plus_days('features.known_at', 91) }} as state_known_at,
-        {{ plus_days('features.known_at', 91) }} <= newest.known_at as is_mature
-    from {{ ref('account_features_weekly') }} as features
-    cross join newest
-
-),
-
-mature_weeks as (
-
-    select * from weeks
-    where is_mature
 
 ),
 
@@ -34,14 +26,14 @@ links as (
         links.source_system,
         links.source_instance,
         links.source_account_id
-    from mature_weeks as weeks
+    from weeks
     inner join {{ source('landing', 'identity_link') }} as links on {{ valid_at('links', 'weeks.state_known_at') }}
 
 ),
 
 subscriptions as (
 
-    {{ active_subscriptions('mature_weeks', 'links', ref('int_billing_subscription_versions')) }}
+    {{ active_subscriptions('weeks', 'links', ref('int_billing_subscription_versions')) }}
 
 ),
 
@@ -66,7 +58,7 @@ merged as (
     select distinct
         weeks.week,
         accounts.account_id
-    from mature_weeks as weeks
+    from weeks
     inner join {{ source('landing', 'identity_account') }} as accounts
         on accounts.merged_at > {{ plus_days('weeks.state_known_at', -91) }} and accounts.merged_at <= weeks.state_known_at
     where accounts.merged_into_account_id is not null
@@ -78,8 +70,10 @@ joined as (
     select
         features.account_id,
         features.week,
-        weeks.is_mature,
-        weeks.is_mature and features.arr is not null and merged.account_id is null as is_known,
+        weeks.known_week,
+        weeks.state_as_of_at,
+        weeks.state_known_at,
+        features.arr is not null and merged.account_id is null as is_known,
         features.arr as arr_start,
         features.currency,
         coalesce(endings.subscriptions, 0) as subscriptions,
@@ -98,11 +92,13 @@ joined as (
 select
     account_id,
     week,
-    is_mature,
+    known_week,
     case when is_known then subscriptions = 0 end as has_churned_13w,
     case when is_known then subscriptions > 0 and arr_end < arr_start end as has_contracted_13w,
     case when is_known then subscriptions > 0 and arr_end > arr_start end as has_expanded_13w,
     arr_start,
     case when is_known then cast(arr_end as decimal(18, 2)) end as arr_end,
-    currency
+    currency,
+    state_as_of_at as as_of_at,
+    state_known_at as known_at
 from joined

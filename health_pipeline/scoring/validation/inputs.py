@@ -80,7 +80,7 @@ def file_inputs(
         If a file is not there or is no Parquet, or lacks the key or the labels.
     """
     rows = complete_features(_read(features_file, ["account_id", "week"]))
-    outcomes = _read(outcomes_file, ["account_id", "week", "is_mature", _LABELS[0]])
+    outcomes = _read(outcomes_file, ["account_id", "week", _LABELS[0]])
     return Inputs(
         health=score_anew(rows, policy, company),
         outcomes=outcomes,

@@ -35,8 +35,9 @@ class Readings:
         what the baselines read
     calendar : DataFrame, every published reading (account_id, week_number, tier, has_notice, segment), known outcome
         or not
-    not_mature, outcome_unknown, not_published : readings that stayed out: the 13 weeks have not passed as known;
-        they have, but what became of the account can't be told; an outcome without a published score
+    not_mature, outcome_unknown, not_published : readings that stayed out: no outcome is there, because the 13 weeks
+        have not passed as known; one is, but what became of the account can't be told; an outcome without a published
+        score
     """
 
     rows: pd.DataFrame
@@ -58,7 +59,8 @@ def join_readings(health: pd.DataFrame, outcomes: pd.DataFrame, features: pd.Dat
     ----------
     health : rows of account_health_weekly: account_id, week, score, tier; tier_reason, segment, coverage and
         arr_reporting if there
-    outcomes : rows of account_outcomes_weekly: account_id, week, is_mature, has_churned_13w and the other labels
+    outcomes : rows of account_outcomes_weekly: account_id, week, has_churned_13w and the other labels, of which all are
+        known; of a table with `is_mature` only the rows where it is true
     features : rows of account_features_weekly for the baselines (usage change, tenure, revenue); without: NaN
 
     Raises
@@ -66,12 +68,13 @@ def join_readings(health: pd.DataFrame, outcomes: pd.DataFrame, features: pd.Dat
     ValueError
         If a column that is needed is not there, a table has two rows for an account and week, or a week is no Monday.
     """
-    labels = _keyed(outcomes, "outcomes", ["is_mature", "has_churned_13w"])
+    labels = _keyed(outcomes, "outcomes", ["has_churned_13w"])
     scores = _keyed(health, "scores", ["score", "tier"])
     reason = scores["tier_reason"] if "tier_reason" in scores.columns else pd.Series("", index=scores.index)
     scores["has_notice"] = (reason == "decisive").fillna(value=False).to_numpy(dtype=bool)
-    is_mature = labels["is_mature"].astype("boolean").fillna(value=False).to_numpy(dtype=bool)
-    known = labels[is_mature].copy()
+    known = labels.copy()
+    if "is_mature" in labels.columns:
+        known = labels[labels["is_mature"].astype("boolean").fillna(value=False).to_numpy(dtype=bool)].copy()
     for name, (column, _) in OUTCOMES.items():
         known[name] = _flags(known, column) if column else np.nan
     known["lost_revenue"] = known[["churned", "contracted"]].max(axis=1, skipna=False)
@@ -86,11 +89,12 @@ def join_readings(health: pd.DataFrame, outcomes: pd.DataFrame, features: pd.Dat
     rows["segment"] = _segments(rows)
     calendar = scores[KEY].assign(week_number=week_numbers(scores["week"]), tier=scores["tier"])
     calendar["has_notice"] = scores["has_notice"]
+    waits = ~pd.MultiIndex.from_frame(scores[KEY]).isin(pd.MultiIndex.from_frame(known[KEY]))
     calendar["segment"] = _segments(scores)
     return Readings(
         rows=rows.sort_values(["week", "account_id"], kind="stable").reset_index(drop=True),
         calendar=calendar[["account_id", "week_number", "tier", "has_notice", "segment"]].reset_index(drop=True),
-        not_mature=int((~is_mature).sum()),
+        not_mature=int(waits.sum()),
         outcome_unknown=int(unknown.sum()),
         not_published=int((~is_published).sum()),
     )
