@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from health_pipeline.contract import mart
 from health_pipeline.contract.landing import LANDED_KINDS, SOURCE_KINDS, arrow_schema, landing_tables
 from health_pipeline.contract.mart import empty_table, mart_tables
 
@@ -113,3 +114,33 @@ def test_closed_vocabularies_hold_what_the_contract_says():
     )
     with pytest.raises(KeyError, match="has no column 'staus'"):
         landing_tables()["billing_invoice"].column("staus")
+
+
+def test_a_slice_is_named_by_the_column_the_contract_says():
+    tables = mart_tables()
+    assert tables["account_health_weekly"].slice_column == "week"
+    assert tables["segment_assignments_quarterly"].slice_column == "quarter"
+    assert tables["accounts"].slice_column == ""
+    labels = tables["account_outcomes_weekly"]
+    assert (labels.slice_column, labels.storage_order) == ("known_week", ("known_week", "account_id", "week"))
+
+
+@pytest.mark.parametrize(
+    ("partition", "slice_column", "message"),
+    [
+        ("week", "known_on", r"scores has no key, slice or stored_by column \['known_on'\]"),
+        ("none", "week", "scores has the slice_column week and no partition"),
+    ],
+)
+def test_a_slice_column_that_can_not_be_is_refused(monkeypatch, partition, slice_column, message):
+    entry = {
+        "grain": "One row per account and week.",
+        "partition": partition,
+        "slice_column": slice_column,
+        "key": ["account_id", "week"],
+        "room": "mart",
+        "columns": {"account_id": "text: The account", "week": "date: The week"},
+    }
+    monkeypatch.setattr(mart, "parse_yaml", lambda text: {"scores": entry})
+    with pytest.raises(ValueError, match=message):
+        mart_tables.__wrapped__()

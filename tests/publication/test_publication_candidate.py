@@ -20,6 +20,7 @@ from publishing import build, passing_verdict, publish_weeks
 
 from health_pipeline.contract.clocks import Quarter
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.published import read_published
 from health_pipeline.publication.candidate import Candidate, Unchanged, build_candidate, load_candidate
 from health_pipeline.publication.errors import (
     CandidateError,
@@ -357,6 +358,48 @@ def test_a_restatement_fills_a_table_that_is_younger_than_its_weeks(published: S
     again = build_candidate(published, build_tables(weeks), weeks, [], "weekly", moment, reason="filled", restate=True)
     assert isinstance(again, Candidate)
     assert again.manifest["restated"] == [str(week) for week in weeks]
+
+
+def test_a_snapshot_that_has_slices_now_starts_empty_until_a_restatement_fills_it(published: Settings) -> None:
+    name = "account_outcomes_weekly"
+    base = current_release(published)
+    assert base is not None
+    manifest = read_json(base.folder / MANIFEST_FILE)
+    for slice_name in manifest["slices"].pop(name):
+        path = f"parquet/{name}/{slice_name}.parquet"
+        (base.folder / path).rename(base.folder / "parquet" / name / "all.parquet")
+        manifest["files"][f"parquet/{name}/all.parquet"] = manifest["files"].pop(path)
+    manifest["tables"][name] = "of the whole"
+    base.file.chmod(0o644)
+    with duckdb.connect(str(base.file)) as connection:
+        connection.execute(f"alter table {name} drop column known_week")
+    manifest["files"][base.file.name] = file_sha256(base.file)
+    (base.folder / MANIFEST_FILE).unlink()
+    write_json(base.folder / MANIFEST_FILE, manifest)
+
+    release = publish_weeks(published, weeks_from(2, 2))
+    fourth = FIRST_WEEK.shift(3).monday
+    assert query(release.file, f"select known_week, count(*) from {name} group by all") == [(fourth, 2)]
+    assert list(release.manifest["slices"][name]) == [str(fourth)]
+    assert sorted(path.name for path in (release.folder / "parquet" / name).iterdir()) == [f"{fourth}.parquet"]
+    assert query(base.file, f"select count(*) from {name}") == [(6,)]
+
+    weeks = weeks_from(0, 4)
+    filled = build_candidate(
+        published, build_tables(weeks), weeks, [], "weekly", built_at(weeks[-1]), reason="filled", restate=True
+    )
+    assert isinstance(filled, Candidate)
+    assert filled.manifest["restated"] == [str(week) for week in weeks[:3]]
+    assert query(filled.file, f"select count(distinct known_week), count(*) from {name}") == [(4, 8)]
+
+
+def test_labels_are_kept_and_read_by_the_week_in_which_they_became_known(published: Settings) -> None:
+    known = FIRST_WEEK.shift(1)
+    rows = read_published(published, "account_outcomes_weekly", weeks=[known])
+    assert rows.select(["account_id", "week", "known_week"]).to_pylist() == [
+        {"account_id": account, "week": FIRST_WEEK.shift(-12).monday, "known_week": known.monday}
+        for account in ("a0000", "a0001")
+    ]
 
 
 def test_a_changed_type_is_refused(tmp_path: Path) -> None:
