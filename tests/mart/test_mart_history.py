@@ -6,6 +6,7 @@ import shutil
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import pytest
 
 from health_pipeline.contract.clocks import Week
@@ -513,3 +514,25 @@ def test_a_historical_source_is_connected_from_its_first_fact_on(historical):
 def test_events_of_a_historical_load_count_as_if_they_had_come_in_time(historical, at_once):
     assert [historical.row("alpha", week)["active_users_28d"] for week in WEEKS] == [2, 3, 3]
     assert content_hash(at_once.features(W1)) != content_hash(historical.features(W1))
+
+
+def test_a_warehouse_with_labels_of_all_weeks_goes_on_with_labels_by_week(week_by_week, mart_of):
+    upgraded = copy_of(week_by_week[0], mart_of, "before_last.duckdb")
+    labels = "marts.account_outcomes_weekly"
+    with duckdb.connect(str(upgraded.settings.warehouse)) as connection:
+        for column in ("known_week", "as_of_at", "known_at"):
+            connection.execute(f"alter table {labels} drop column {column}")
+        connection.execute(f"alter table {labels} add column is_mature boolean")
+        connection.execute(
+            f"insert into {labels} by name "
+            "select account_id, week, false as is_mature from marts.account_features_weekly"
+        )
+    known = W1.shift(13)
+    upgraded.build(known, tests=True)
+    rows = read_mart(upgraded.settings, "account_outcomes_weekly").to_pylist()
+    then = read_mart(upgraded.settings, "account_features_weekly", [W1]).to_pylist()
+    assert [(row["account_id"], row["week"], row["known_week"], row["arr_start"]) for row in rows] == [
+        (row["account_id"], W1.monday, known.monday, row["arr"]) for row in then
+    ]
+    assert {row["known_at"] for row in rows} == {datetime(2026, 4, 13, 6)}
+    assert {row["account_id"]: row["has_churned_13w"] for row in rows}["alpha"] is False
