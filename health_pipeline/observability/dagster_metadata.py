@@ -58,7 +58,9 @@ def column_schema(name: str) -> dg.TableSchema:
 def key_sentence(name: str) -> str:
     """Key and partition of a published table, and where it is read."""
     table = mart_tables()[name]
-    sliced = f"a slice per {table.partition}" if table.partition != "none" else "kept whole"
+    sliced = f"a slice per {table.partition}" if table.slice_column else "kept whole"
+    if table.slice_column not in ("", table.partition):
+        sliced += f", by {table.slice_column}"
     return (
         f"Key: {', '.join(table.key)}; {sliced}. Read it as `{name}` in the published "
         "`customer_health.duckdb`: what a run builds counts once it is released."

@@ -6,10 +6,11 @@ from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from health_pipeline.observability.dagster_metadata import MARKDOWN_LIMIT, markdown_table, newest_week
+from health_pipeline.observability.dagster_metadata import MARKDOWN_LIMIT, key_sentence, markdown_table, newest_week
 
 OLD, NEW = date(2026, 11, 2), date(2026, 11, 9)
 
@@ -39,3 +40,15 @@ def test_a_table_is_short_and_says_what_it_leaves_out(rows):
     assert len(text) < MARKDOWN_LIMIT
     shown = len([line for line in text.split("\n") if line.startswith("|")]) - 2
     assert text.endswith(f"{len(rows) - shown} more rows.") or shown == len(rows) or not rows
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("account_health_weekly", "Key: account_id, week; a slice per week. "),
+        ("account_outcomes_weekly", "Key: account_id, week; a slice per week, by known_week. "),
+        ("accounts", "Key: account_id; kept whole. "),
+    ],
+)
+def test_an_asset_says_by_what_its_table_is_sliced(table, sentence):
+    assert key_sentence(table).startswith(sentence)
