@@ -15,6 +15,7 @@ import pyarrow as pa
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
     DbtCliResource,
     DbtProject,
     dbt_assets,
@@ -95,10 +96,15 @@ class DbtOfThisEnvironment(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> Version:
-        return Version(metadata.version("dbt-core"))
+        return installed_dbt()
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
         return None
+
+
+def installed_dbt() -> Version:
+    """The version of dbt beside this Python."""
+    return Version(metadata.version("dbt-core"))
 
 
 def source_key(table: str) -> dg.AssetKey:
@@ -119,7 +125,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         dagster_dbt_translator=MartTranslator(),
         partitions_def=weekly,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        required_resource_keys=STORES,
+        required_resource_keys={*STORES, "dbt_ahead", "meanwhile"},
     )
     def feature_mart(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Hand dbt the committed loads and the run's weeks, build and test, and record what was tested."""
@@ -128,23 +134,26 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         company = load_company(settings.policy).model
         write_landing_manifest(settings, Landing(settings.landing, settings.quarantine).manifest())
         variables, run_weeks = weeks_apart(dbt_vars(settings, company, weeks))
-        environment = {**dbt_environment(settings), **run_weeks}
-        dbt = DbtOfThisEnvironment(
-            project_dir=str(DBT_PROJECT),
-            profiles_dir=str(DBT_PROJECT),
-            target=settings.target,
-            # It need not be on the PATH.
-            dbt_executable=str(Path(sys.executable).with_name("dbt")),
-        )
+        target_path = Path(dbt_environment(settings)["DBT_TARGET_PATH"])
         # The lock of runs does not hold back a dbt that outlived its killed run.
         wait_until_free(settings.warehouse, settings.run_lock_wait_seconds)
-        with _environment(environment):
-            invocation = dbt.cli(
-                [*build_args(), "--vars", json.dumps(variables)],
-                context=context,
-                raise_on_error=False,
-                target_path=Path(environment["DBT_TARGET_PATH"]),
-            )
+        invocation = _invocation_ahead(context, manifest_path, variables, run_weeks)
+        with _environment({**dbt_environment(settings), **run_weeks}):
+            if invocation is None:
+                dbt = DbtOfThisEnvironment(
+                    project_dir=str(DBT_PROJECT),
+                    profiles_dir=str(DBT_PROJECT),
+                    target=settings.target,
+                    # It need not be on the PATH.
+                    dbt_executable=str(Path(sys.executable).with_name("dbt")),
+                )
+                invocation = dbt.cli(
+                    [*build_args(), "--vars", json.dumps(variables)],
+                    context=context,
+                    raise_on_error=False,
+                    target_path=target_path,
+                )
+            context.resources.meanwhile()
             # Kept until the rows are counted: what is attached to an asset after its event is lost.
             events = list(invocation.stream())
         if not invocation.is_successful():
@@ -159,10 +168,33 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             by_week = {week: {"dagster/partition_row_count": count} for week, count in rows.by_week.items()}
             report_numbers(context, ["intermediate", name], by_week)
         yield from events
-        record = record_build(settings, Path(environment["DBT_TARGET_PATH"]) / "run_results.json", tables, weeks)
+        record = record_build(settings, target_path / "run_results.json", tables, weeks)
         logger.info("features_built", weeks=len(weeks), invocation=record.invocation_id)
 
     return [feature_mart]
+
+
+def _invocation_ahead(
+    context: dg.AssetExecutionContext, manifest: Path, variables: Mapping[str, Any], run_weeks: Mapping[str, str]
+) -> DbtCliInvocation | None:
+    """The dbt that was started with the run, at work on the whole mart; None for a part, or where there is none."""
+    settings = context.resources.settings
+    if context.assets_def.is_subset:
+        # which part, dagster-dbt tells dbt
+        return None
+    process = context.resources.dbt_ahead.take(build_args(), variables, run_weeks)
+    if process is None:
+        return None
+    return DbtCliInvocation(
+        process=process,
+        manifest=json.loads(manifest.read_text(encoding="utf-8")),
+        dagster_dbt_translator=MartTranslator(),
+        project_dir=DBT_PROJECT,
+        target_path=Path(dbt_environment(settings)["DBT_TARGET_PATH"]),
+        raise_on_error=False,
+        cli_version=installed_dbt(),
+        context=context,
+    )
 
 
 def _numbers(name: str, table: pa.Table) -> dict[str, dict[str, float]]:

@@ -138,9 +138,13 @@ def dbt_vars(settings: Settings, company: CompanyPolicy, weeks: Sequence[Week]) 
     if not ordered or ordered[-1] != ordered[0].shift(len(ordered) - 1):
         named = ", ".join(str(week) for week in ordered) or "none"
         raise ValueError(f"A build takes consecutive weeks; it was given {named}.")
+    weeks_of_run = {"first_week": str(ordered[0]), "last_week": str(ordered[-1])}
+    return {**weeks_of_run, **lasting_vars(settings, company)}
+
+
+def lasting_vars(settings: Settings, company: CompanyPolicy) -> dict[str, Any]:
+    """The variables that are the same for every week: where the landing is, and what the policy says."""
     return {
-        "first_week": str(ordered[0]),
-        "last_week": str(ordered[-1]),
         "landing_manifest": str(settings.scratch / "landing_manifest.parquet"),
         "integration_version": integration_version(company.cutoff_hours),
         "text_rule_version": rule_version(load_risk_phrases(settings.policy)),

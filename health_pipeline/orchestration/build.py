@@ -15,6 +15,8 @@ from health_pipeline.orchestration.partitions import quarterly_partitions, weekl
 from health_pipeline.orchestration.resources import (
     Notifier,
     base_copy_resource,
+    dbt_ahead_resource,
+    meanwhile_resource,
     run_lock_resource,
     second_process_resource,
 )
@@ -102,6 +104,8 @@ def build_definitions(
         "run_record": run_record_resource(settings),
         "second_process": second_process_resource,
         "base_copy": base_copy_resource(settings),
+        "dbt_ahead": dbt_ahead_resource(settings),
+        "meanwhile": meanwhile_resource,
         "notifier": Notifier(webhook_url=settings.webhook_url or ""),
     }
     return dg.Definitions(

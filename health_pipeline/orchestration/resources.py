@@ -1,8 +1,10 @@
 """Dagster resources: the run lock that guards the warehouse, what works beside a run, and the notifier."""
 
 import contextlib
+import importlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from health_pipeline.mart.connection import wait_until_free
+from health_pipeline.mart.dbt_ahead import DbtAhead
 from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.webhook import is_web_address, post_json
@@ -19,6 +22,8 @@ from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
 
+# What the scoring room imports of it.
+LOADED_MEANWHILE = "sklearn.utils.validation"
 logger = get_logger("orchestration")
 
 
@@ -63,6 +68,32 @@ def base_copy_resource(settings: Settings) -> dg.ResourceDefinition:
             yield copied
 
     return base_copy
+
+
+def dbt_ahead_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Begun with the run, under its lock."""
+
+    @dg.resource(
+        description="A dbt that is loaded and parses the project while the first steps are at work.",
+        required_resource_keys={"run_lock"},
+    )
+    def dbt_ahead() -> Iterator[DbtAhead]:
+        with DbtAhead(settings) as ahead:
+            yield ahead
+
+    return dbt_ahead
+
+
+@dg.resource(description="Loads what later steps need, when it is called: by the step that waits for dbt.")
+def meanwhile_resource() -> Callable[[], None]:
+    """The run's own process has nothing to do while dbt builds: scikit-learn is loaded then, 2 to 3 seconds of it.
+
+    Where loading fails, the step that needs it fails with the reason.
+    """
+
+    return threading.Thread(
+        target=importlib.import_module, args=[LOADED_MEANWHILE], name="meanwhile", daemon=True
+    ).start
 
 
 @dg.resource(

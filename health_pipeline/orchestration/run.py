@@ -124,8 +124,9 @@ def _run(
                 run_config={"ops": dict(ops), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
         if not result.success:
-            failures = [event for event in result.all_events if event.is_step_failure]
-            reason = first_reason(failures[0]) if failures else "the run stopped before its first step"
+            # A step's failure comes before the run's, which is alone where what the steps share could not be set up.
+            failures = [event for event in result.all_events if event.is_step_failure or event.is_job_failure]
+            reason = first_reason(failures[0]) if failures else "the run was stopped"
             raise RunFailedError(f"{reason} (run {result.run_id})")
         for event in result.get_asset_materialization_events():
             materialization = event.step_materialization_data.materialization

@@ -29,8 +29,8 @@ def build_sensors(decisions_job: UnresolvedAssetJobDefinition) -> list[dg.Sensor
     )
     def tell_failed_runs(context: dg.RunFailureSensorContext, notifier: Notifier) -> None:
         steps = context.get_step_failure_events()
-        reason = first_reason(steps[0]) if steps else context.failure_event.message
-        notifier.notify(f"{run_name(context.dagster_run)} failed", reason or "", context.dagster_run.run_id)
+        reason = first_reason(steps[0] if steps else context.failure_event)
+        notifier.notify(f"{run_name(context.dagster_run)} failed", reason, context.dagster_run.run_id)
 
     @dg.run_status_sensor(
         name="tell_failed_checks",
@@ -96,11 +96,15 @@ def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:
 
 
 def first_reason(event: dg.DagsterEvent) -> str:
-    """The innermost reason of a failed step, as one sentence."""
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    error = failure.error
+    """The innermost reason of a failed step, or of a run that failed outside its steps, as one sentence."""
+    if event.is_step_failure:
+        failure = event.step_failure_data
+        if failure.user_failure_data and failure.user_failure_data.description:
+            return failure.user_failure_data.description
+        error = failure.error
+    else:
+        # a run that was closed from outside, as one that was killed, has a message alone
+        error = event.job_failure_data.error if event.event_specific_data else None
     while error is not None and error.cause is not None:
         error = error.cause
     text = error.message.strip() if error is not None else str(event.message)

@@ -73,7 +73,7 @@ def audit(
     restricted : Path or None
         The restricted store, which must hold the body of every packet of the run's weeks.
     second : Workers or None
-        Where it is running it evaluates the checks of tables, while this process reads ledger and packets.
+        Where it is running it evaluates the checks of single tables, while this process does the others.
 
     Returns
     -------
@@ -90,15 +90,17 @@ def audit(
     quarter_days = [item.first_day if isinstance(item, Quarter) else item for item in quarters]
     kinds = run_kinds(week_days, quarter_days)
     checks = [check for check in load_checks(folder) if set(kinds) & set(check.runs)]
-    what = (candidate_file, checks, week_days, quarter_days, manifest["retired_columns"], folder)
-    beside = second.submit(evaluate, *what) if second is not None and second.is_running else None
+    mart = (candidate_file, checks, week_days, quarter_days)
+    of_tables = (*mart, manifest["retired_columns"])
+    beside = second.submit(evaluate_tables, *of_tables) if second is not None and second.is_running else None
+    across = evaluate_across(*mart, folder)
     of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
-    across = check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
+    across += check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
     of_packets = [check for check in checks if check.type == PACKET_TYPE]
     across += check_bodies(of_packets, candidate_file, week_days, restricted)
     with candidate_file.open("rb") as stream:
         file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    results = (evaluate(*what) if beside is None else result_of(beside)) + across
+    results = (evaluate_tables(*of_tables) if beside is None else result_of(beside)) + across
     parts: dict[str, Any] = {
         "candidate_id": manifest["release"],
         "file_sha256": file_sha256,
@@ -130,17 +132,41 @@ def evaluate(
     list of CheckResult
         One per check of the file, checks of single tables first.
     """
+    across = evaluate_across(candidate_file, checks, weeks, quarters, folder)
+    return evaluate_tables(candidate_file, checks, weeks, quarters, retired) + across
+
+
+def evaluate_tables(
+    candidate_file: Path,
+    checks: Sequence[Check],
+    weeks: Sequence[date],
+    quarters: Sequence[date],
+    retired: Mapping[str, Sequence[str]],
+) -> list[CheckResult]:
+    """The part of `evaluate` that judges single tables."""
     of_tables = [check for check in checks if check.type not in ACROSS_TYPES]
-    across = [check for check in checks if check.type == SQL_TYPE]
+    if not of_tables:
+        return []
     with audited(candidate_file, weeks, quarters) as connection:
-        results = check_queries(connection, across, folder)
-        results += check_drift(connection, [check for check in checks if check.type == DRIFT_TYPE], weeks)
         frames = {
             table: frame
             for table in dict.fromkeys(check.suite for check in of_tables)
             if (frame := _frame(connection, table)) is not None
         }
-    return (check_frames(of_tables, frames, retired) if of_tables else []) + results
+    return check_frames(of_tables, frames, retired)
+
+
+def evaluate_across(
+    candidate_file: Path,
+    checks: Sequence[Check],
+    weeks: Sequence[date],
+    quarters: Sequence[date],
+    folder: Path = FOLDER,
+) -> list[CheckResult]:
+    """The part of `evaluate` that judges several tables together, and weeks against earlier ones."""
+    with audited(candidate_file, weeks, quarters) as connection:
+        results = check_queries(connection, [check for check in checks if check.type == SQL_TYPE], folder)
+        return results + check_drift(connection, [check for check in checks if check.type == DRIFT_TYPE], weeks)
 
 
 def _frame(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame | None:

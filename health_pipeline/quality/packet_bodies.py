@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from health_pipeline.quality.sql_checks import audited
 from health_pipeline.quality.suites import Check
 from health_pipeline.quality.verdict import MAX_ROW_IDS, CheckResult, RowId
-from health_pipeline.risk.restricted import RestrictedStoreError, read_body, refusal, verify_body, words_of
+from health_pipeline.risk.restricted import RestrictedStoreError, kept_words, read_body, refusal, verify_body
 from health_pipeline.risk.verifier import Problem
 
 # What follows from the first of them repeats it.
@@ -46,7 +47,7 @@ def check_bodies(
         with audited(candidate_file, weeks, []) as connection:
             packets = connection.execute(_PACKETS).fetchall()
         count = len(packets)
-        found = [(packet, _problem(restricted, *packet)) for packet in packets]
+        found = _problems(restricted, packets)
         broken = [(packet, problem) for packet, problem in found if problem]
     except (duckdb.Error, PermissionError) as problem:
         error = type(problem).__name__
@@ -72,8 +73,16 @@ def check_bodies(
     ]
 
 
+def _problems(restricted: Path | None, packets: Sequence[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], str]]:
+    if restricted is None or not packets:
+        return [(packet, "there is no restricted store") for packet in packets]
+    with kept_words(restricted) as words_of:
+        return [(packet, _problem(restricted, words_of, *packet)) for packet in packets]
+
+
 def _problem(
-    restricted: Path | None,
+    restricted: Path,
+    words_of: Callable[[Collection[str]], Mapping[str, str]],
     packet_id: str,
     week: str,
     packet_hash: str | None,
@@ -81,8 +90,8 @@ def _problem(
     evidence_ids: list[str] | None,
 ) -> str:
     """Why a packet can't be decided on, in words of our own; empty where its body is there, its own, and verifies."""
-    if restricted is None or address is None:
-        return "there is no restricted store, or no address in it"
+    if address is None:
+        return "it has no address in the restricted store"
     try:
         body = read_body(restricted, address)
     except RestrictedStoreError:
@@ -94,7 +103,7 @@ def _problem(
         return "the body is another packet's"
     if sorted(piece["evidence_id"] for piece in packet["evidence"]) != sorted(evidence_ids or []):
         return "the body rests on other evidence than the mart's"
-    return _said(verify_body(body, lambda keys: words_of(restricted, keys)))
+    return _said(verify_body(body, words_of))
 
 
 def _said(problems: Sequence[Problem]) -> str:

@@ -224,10 +224,17 @@ def verify_body(
     return verify(_lines(body, lambda label, slot: words.get(keys[(label, slot)])), body["citations"], seen)
 
 
-def words_of(folder: Path, keys: Collection[str]) -> dict[str, str]:
-    """Words of texts by key; deleted ones are left out."""
+@contextmanager
+def kept_words(folder: Path) -> Iterator[Callable[[Collection[str]], dict[str, str]]]:
+    """Gives words of texts by key, deleted ones left out, for as many bodies as one asks about.
+
+    Raises
+    ------
+    PermissionError
+        If this user may not read the store.
+    """
     with _texts(folder) as connection:
-        return _words(connection, keys)
+        yield lambda keys: _words(connection, keys)
 
 
 def erase_record(settings: Settings, record: Mapping[str, str], by: str, reason: str, at: datetime) -> int:

@@ -1,6 +1,7 @@
 """Dagster asset of the scoring room: this run's weeks scored, explained and put into tiers."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -23,9 +24,11 @@ from health_pipeline.policy.company import load_company
 from health_pipeline.policy.health_score import load_health_score
 from health_pipeline.policy.kept import JudgingPolicy, KeptPolicies, KeptPolicyError, NotKept
 from health_pipeline.scoring import CODE_VERSION
-from health_pipeline.scoring.weekly import PreviousWeek, ScoredWeeks, policy_version, score_weeks
 from health_pipeline.segmentation.assignment import segments_in_force, with_other_solutions
 from health_pipeline.segmentation.registry import adoptions, models_with_adoptions
+
+if TYPE_CHECKING:
+    from health_pipeline.scoring.weekly import ScoredWeeks
 
 GROUP = "04_score"
 TABLES = {
@@ -58,6 +61,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     )
     def score_accounts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         """Read features and the segments in force, score, fold the tier path over the weeks, write the tables."""
+        # scikit-learn takes seconds to load: not for everybody who only looks at the definitions
+        from health_pipeline.scoring.weekly import PreviousWeek, policy_version, score_weeks  # noqa: PLC0415
+
         settings = context.resources.settings
         weeks = weeks_of(context)
         before = [weeks[0].shift(-1)]
@@ -122,7 +128,7 @@ def policies_of(health: pa.Table, kept: KeptPolicies) -> dict[str, JudgingPolicy
     return found
 
 
-def numbers_by_week(scored: ScoredWeeks) -> dict[str, dict[str, float]]:
+def numbers_by_week(scored: "ScoredWeeks") -> dict[str, dict[str, float]]:
     """Accounts and revenue by the tier plans use, mean score and coverage of each week: what the UI plots."""
     frame = scored.health.select(["week", "effective_tier", "score", "coverage", "arr_reporting"]).to_pandas()
     numbers: dict[str, dict[str, float]] = {}

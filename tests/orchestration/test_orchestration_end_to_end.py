@@ -19,6 +19,7 @@ import yaml
 
 from health_pipeline.contract.clocks import Quarter, Week, weeks_between
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.mart.dbt_ahead import DbtAhead
 from health_pipeline.mart.published import read_published
 from health_pipeline.observability.workers import Workers
 from health_pipeline.orchestration.build import build_definitions
@@ -60,7 +61,7 @@ def copy_of(source: Settings, folder: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 def handed_over() -> Counter[str]:
-    """How often each function was handed to the second process while the thirteen weeks were reviewed."""
+    """What was handed to the second process, and whether dbt was started with the run, in thirteen weeks' review."""
     return Counter()
 
 
@@ -69,16 +70,22 @@ def reviewed(tmp_path_factory, handed_over) -> Settings:
     """Thirteen weeks published in one run; every test that changes something works on a copy."""
     settings = settings_of(tmp_path_factory.mktemp("reviewed") / "home")
     configure_sources(settings, seed=3, accounts=70)
-    submit = Workers.submit
+    submit, take = Workers.submit, DbtAhead.take
 
     def noted(second, work, *arguments):
         handed_over[work.__name__] += 1
         return submit(second, work, *arguments)
 
+    def counted(ahead, *given):
+        process = take(ahead, *given)
+        handed_over["dbt"] += process is not None
+        return process
+
     with pytest.MonkeyPatch.context() as patched:
         # as in a large company: a small one's packets are verified in the run's own process
         patched.setattr(restricted, "PACKETS_FOR_SECOND", 1)
         patched.setattr(Workers, "submit", noted)
+        patched.setattr(DbtAhead, "take", counted)
         outcome = run_weekly(settings, WEEKS)
     assert outcome.is_published
     return settings
@@ -115,11 +122,11 @@ def test_thirteen_weeks_are_one_run_and_one_release_with_every_table(reviewed):
         assert len(statuses) >= 3
 
 
-def test_a_second_process_verifies_briefs_and_judges_tables_with_the_same_outcome(reviewed, handed_over):
-    # truncation below rebuilds weeks without it, and finds the same content
-    assert handed_over.keys() == {"verify_briefs", "prepare", "evaluate"}
+def test_other_processes_build_verify_and_judge_with_the_same_outcome(reviewed, handed_over):
+    # truncation below rebuilds weeks without the second process, and finds the same content
+    assert handed_over.keys() == {"dbt", "verify_briefs", "prepare", "evaluate_tables"}
     assert handed_over["verify_briefs"] >= len(WEEKS)
-    assert (handed_over["prepare"], handed_over["evaluate"]) == (1, 1)
+    assert (handed_over["dbt"], handed_over["prepare"], handed_over["evaluate_tables"]) == (1, 1, 1)
 
 
 def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path):
@@ -239,6 +246,18 @@ def test_two_runs_wait_for_each_other_and_publish_once_while_a_reader_reads(copi
 
     answer, _ = reader.communicate("go on\n", timeout=30)
     assert (reader.returncode, answer.strip()) == (0, str(LAST))
+
+
+def test_a_run_that_stops_before_its_first_step_says_why(copied):
+    history = copied.published / "history.jsonl"
+    lost = json.loads(history.read_text().splitlines()[-1]) | {
+        "sequence": 99,
+        "release": "r000099-20260401T060000-0000abcd",
+    }
+    with history.open("a") as events:
+        events.write(json.dumps(lost) + "\n")
+    with pytest.raises(RunFailedError, match=r"(?s)r000099-20260401T060000-0000abcd.*\(run [0-9a-f-]{36}\)"):
+        run_weekly(copied, [LAST])
 
 
 @pytest.mark.long

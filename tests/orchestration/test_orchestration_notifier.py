@@ -6,6 +6,7 @@ import json
 import logging
 
 import dagster as dg
+import pytest
 from scripted_server import Answer, nobody_there, scripted
 
 from health_pipeline.observability import webhook
@@ -73,21 +74,54 @@ def sensor(name: str) -> dg.SensorDefinition:
     return next(entry for entry in build_sensors(build_job(DECISIONS_JOB, "", [])) if entry.name == name)
 
 
-def test_a_failed_run_is_told_with_its_reason(caplog):
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = run(broken, instance)
-        context = dg.build_run_status_sensor_context(
-            "tell_failed_runs",
-            dagster_event=next(event for event in result.all_events if event.is_run_failure),
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-            resources={"notifier": Notifier()},
-        ).for_run_failure()
-        with caplog.at_level(logging.INFO, "health_pipeline"):
-            sensor("tell_failed_runs")(context)
+@dg.resource
+def damaged_store():
+    raise ValueError("Release r000002 is damaged; roll back to an older one.")
+
+
+@dg.asset(resource_defs={"store": damaged_store})
+def unstarted() -> None: ...
+
+
+def told_of(event: dg.DagsterEvent, run_of_it: dg.DagsterRun, instance: dg.DagsterInstance, caplog) -> dict:
+    context = dg.build_run_status_sensor_context(
+        "tell_failed_runs",
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=run_of_it,
+        resources={"notifier": Notifier()},
+    ).for_run_failure()
+    with caplog.at_level(logging.INFO, "health_pipeline"):
+        sensor("tell_failed_runs")(context)
     (entry,) = told(caplog)
-    assert entry["title"] == "job failed"
-    assert entry["detail"].startswith("billing was refused: invoices.csv has no column 'total'")
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("asset", "reason"),
+    [
+        (broken, "billing was refused: invoices.csv has no column 'total'"),
+        # what the steps share could not be set up: no step failed, for none began
+        (unstarted, "Release r000002 is damaged; roll back to an older one."),
+    ],
+    ids=["in a step", "before the first step"],
+)
+def test_a_failed_run_is_told_with_its_reason(asset, reason, caplog):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(asset, instance)
+        failed = next(event for event in result.all_events if event.is_run_failure)
+        entry = told_of(failed, result.dagster_run, instance, caplog)
+    assert (entry["title"], entry["detail"]) == ("job failed", reason)
+
+
+def test_a_run_that_was_closed_from_outside_is_told_with_what_was_said(caplog):
+    with dg.DagsterInstance.ephemeral() as instance:
+        killed = instance.create_run_for_job(
+            dg.Definitions(assets=[broken], jobs=[dg.define_asset_job("job")]).resolve_job_def("job")
+        )
+        event = instance.report_run_failed(killed, "The process of this run was killed.")
+        entry = told_of(event, killed, instance, caplog)
+    assert (entry["title"], entry["detail"]) == ("job failed", "The process of this run was killed.")
 
 
 def test_a_check_that_warned_is_told_after_a_run_that_succeeded(caplog):

@@ -86,10 +86,7 @@ def test_stored_packets_pass(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (
-            lambda row, evidence, settings: row.update(body_sha256=None),
-            "there is no restricted store, or no address in it",
-        ),
+        (lambda row, evidence, settings: row.update(body_sha256=None), "it has no address in the restricted store"),
         (lambda row, evidence, settings: row.update(body_sha256="0" * 64), "there is no body"),
         (lambda row, evidence, settings: row.update(packet_hash="another"), "the body is another packet's"),
         (lambda row, evidence, settings: evidence.pop(), "the body rests on other evidence than the mart's"),
@@ -156,3 +153,10 @@ def test_weeks_of_other_runs_are_not_looked_at(tmp_path: Path) -> None:
     path, _ = candidate(tmp_path, lambda row, evidence, settings: None)
     assert check_bodies([the_check()], path, [], None)[0].passed
     assert not check_bodies([the_check()], path, [WEEK], None)[0].passed
+
+
+def test_without_a_restricted_store_every_packet_lacks_its_body(tmp_path: Path) -> None:
+    path, _ = candidate(tmp_path, lambda row, evidence, settings: None)
+    result = check_bodies([the_check()], path, [WEEK], None)[0]
+    assert (result.passed, result.evaluated, result.observed) == (False, True, "1 of 1 packets")
+    assert dict(result.row_ids[0])["problem"] == "there is no restricted store"

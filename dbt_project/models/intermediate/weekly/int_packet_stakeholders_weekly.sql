@@ -1,4 +1,3 @@
-{{ config(materialized='view') }}
 {%- set weeks = ref('int_week_spine') -%}
 {%- set links = ref('int_account_links_weekly') -%}
 with known_contacts as (
