@@ -35,6 +35,10 @@ select
     event_id as record_id,
     count(*) as facts
 from {{ ref('int_usage_event') }}
-where occurred_at >= (select min(staged.occurred_at) from {{ ref('stg_usage_event') }} as staged)
+where
+    -- a moment even where nothing is pending: compared with nothing, every event of all time was read
+    occurred_at >= (
+        select coalesce(min(staged.occurred_at), cast('9999-12-31' as timestamp)) from {{ ref('stg_usage_event') }} as staged
+    )
 group by source_kind, source_system, source_instance, event_id
 having count(*) > 1

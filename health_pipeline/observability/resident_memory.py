@@ -15,20 +15,29 @@ def process_tree(root: int) -> list[int]:
     while waiting:
         process = waiting.pop()
         found.append(process)
-        for children in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                waiting += map(int, children.read_text().split())
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+        try:
+            threads = os.listdir(f"/proc/{process}/task")  # noqa: PTH208
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for thread in threads:
+            waiting += map(int, _read(f"/proc/{process}/task/{thread}/children").split())
     return found
+
+
+def _read(path: str) -> str:
+    """What /proc says there, nothing of what has ended meanwhile; without Path, for it is asked all the time."""
+    try:
+        with open(path, encoding="utf-8") as stream:  # noqa: PTH123
+            return stream.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def cpu_and_memory(process: int) -> tuple[float, int]:
     """CPU seconds with those of waited-for children, and resident bytes; zeros where it has ended meanwhile."""
-    try:
-        # The name in brackets may hold blanks: what follows it does not.
-        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
+    # The name in brackets may hold blanks: what follows it does not.
+    fields = _read(f"/proc/{process}/stat").rpartition(")")[2].split()
+    if not fields:
         return 0.0, 0
     ticks = sum(int(fields[place]) for place in (11, 12, 13, 14))
     return ticks / os.sysconf("SC_CLK_TCK"), int(fields[21]) * os.sysconf("SC_PAGE_SIZE")

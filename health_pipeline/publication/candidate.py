@@ -220,7 +220,8 @@ def build_candidate(
             "published_at": None,
         }
         with opened(building / MART_FILE, read_only=False) as connection:
-            _fill(settings, connection, building, base, checked, plans, moment, manifest)
+            known_damaged = copied.damaged(base) if copied is not None and base is not None else None
+            _fill(settings, connection, building, base, checked, plans, moment, manifest, known_damaged)
         manifest["files"][MART_FILE] = file_sha256(building / MART_FILE)
         crash_point("candidate.before_manifest")
         # Two runs may build the same content on the same base at once: their names differ, so their folders do.
@@ -296,6 +297,7 @@ def _fill(
     plans: Mapping[str, SlicePlan],
     moment: datetime,
     manifest: dict[str, Any],
+    known_damaged: frozenset[str] | None,
 ) -> None:
     manifest["retired_columns"] = fit_to_contract(connection)
     for name, given in tables.items():
@@ -312,5 +314,5 @@ def _fill(
     derive_current_health(connection)
     put_snapshot(connection, mart_tables()["publication_log"], log_rows(settings, connection, base))
     put_snapshot(connection, mart_tables()["run_summary"], summary_rows(settings, connection))
-    write_parquet(connection, building, base, tables, plans, manifest, DERIVED)
+    write_parquet(connection, building, base, tables, plans, manifest, DERIVED, known_damaged)
     connection.execute("checkpoint")

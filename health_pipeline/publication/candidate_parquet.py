@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from health_pipeline.publication.files import file_sha256
 from health_pipeline.publication.frozen import SlicePlan
 from health_pipeline.publication.mart_file import PARTITIONED, built_content_hash, read_rows
 from health_pipeline.publication.parquet import EMPTY, SNAPSHOT, link_files, slice_path, write_slice
-from health_pipeline.publication.releases import Release, refuse_damaged
+from health_pipeline.publication.releases import Release, damaged, damaged_files
 
 
 def write_parquet(
@@ -29,6 +29,7 @@ def write_parquet(
     plans: Mapping[str, SlicePlan],
     manifest: dict[str, Any],
     derived: Collection[str],
+    known_damaged: frozenset[str] | None = None,
 ) -> None:
     """Write what is new, link what is not; note hashes of slices, tables and files in the manifest.
 
@@ -42,6 +43,7 @@ def write_parquet(
     manifest : with `replaced_snapshots`, `given_hashes` and the run's slices; gains `slices`, `tables`, `content_hash`
         and `files`
     derived : tables that publication makes itself
+    known_damaged : files of the base found damaged when the run began; None: they are read here
 
     Raises
     ------
@@ -69,7 +71,6 @@ def write_parquet(
                 elif base is not None:
                     hashes[name] = base.manifest["tables"][name]
                     linked.append(path)
-                    beside.check(base, [path])
                 continue
             plan = plans[table.partition]
             # A table that was not given has its new slices empty, and keeps the ones it has.
@@ -84,11 +85,12 @@ def write_parquet(
             fresh = {day.isoformat() for day in written}
             kept = [slice_path(name, day) for day in slices[name] if day not in fresh]
             linked += kept
-            if base is not None:
-                beside.check(base, kept)
             if not slices[name]:
                 beside.write(building, table, EMPTY, read_rows(connection, table, []))
     if base is not None:
+        broken = damaged_files(base, linked) if known_damaged is None else known_damaged.intersection(linked)
+        if broken:
+            raise damaged(base, min(broken))
         link_files(base.folder, building, linked)
     hashes |= {name: table_hash(of_table) for name, of_table in slices.items()}
     manifest["slices"] = slices
@@ -101,7 +103,7 @@ def write_parquet(
 
 
 class _Beside:
-    """Hashes rows, writes them as Parquet and reads linked files on two threads: none of it needs Python's lock.
+    """Hashes rows and writes them as Parquet on two threads: none of it needs Python's lock.
 
     A few tables wait at most: thirteen weeks of a large one are gigabytes.
     """
@@ -130,10 +132,6 @@ class _Beside:
         """Note a hash under a name; the name is there at once, in its order."""
         into[name] = ""
         self._submit(lambda: into.update({name: hashing()}))
-
-    def check(self, base: Release, names: Sequence[str]) -> None:
-        """Refuse files of the base that are not as its manifest says."""
-        self._submit(lambda: refuse_damaged(base, names))
 
     def _submit(self, work: Callable[[], object]) -> None:
         self._waiting.append(self._pool.submit(work))

@@ -167,7 +167,9 @@ def _refuse_changed_files(settings: Settings, candidate: Candidate, verdict: Ver
         path = candidate.folder / name
         if base is not None and (base / name).exists() and (base / name).samefile(path):
             continue
-        if file_sha256(path) != expected:
+        # the mart's file was read above: a gigabyte after two years of 10,000 customers
+        found = verdict.file_sha256 if name == MART_FILE else file_sha256(path)
+        if found != expected:
             raise PublicationRefusedError(
                 f"{name} of candidate {candidate.id} was changed after its audit; build and audit it again."
             )

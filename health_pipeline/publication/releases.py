@@ -167,20 +167,17 @@ def damages(release: Release) -> list[str]:
     return found
 
 
-def refuse_damaged(base: Release, names: Iterable[str]) -> None:
-    """Refuse to take over files that are not as their manifest says.
+def damaged_files(base: Release, names: Iterable[str]) -> frozenset[str]:
+    """Those of the files that are not as their manifest says.
 
     A file that is only linked is read too: a flipped byte in an old week went from release to release, unseen.
-
-    Raises
-    ------
-    DamagedReleaseError
-        Names the first such file.
     """
-    for name in names:
-        path = base.folder / name
-        if not path.is_file() or file_sha256(path) != base.manifest["files"][name]:
-            raise damaged(base, name)
+    return frozenset(name for name in names if _is_damaged(base, name))
+
+
+def _is_damaged(base: Release, name: str) -> bool:
+    path = base.folder / name
+    return not path.is_file() or file_sha256(path) != base.manifest["files"][name]
 
 
 def damaged(base: Release, name: str) -> DamagedReleaseError:

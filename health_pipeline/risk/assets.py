@@ -49,6 +49,7 @@ from health_pipeline.risk.packet_building import load_packet_policy
 from health_pipeline.risk.packets_of_week import packets_of_week
 from health_pipeline.risk.patterns import FeaturePaths
 from health_pipeline.risk.queue import queue_packets
+from health_pipeline.risk.restricted import PACKETS_FOR_SECOND, verify_briefs
 from health_pipeline.risk.rows import evidence_rows, records_by_account
 from health_pipeline.risk.weekly import ReviewedWeek, RiskInputs, review_weeks
 from health_pipeline.settings import Settings
@@ -94,6 +95,9 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         decided = read_decided(settings, weeks)
         inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
         history = EpisodeHistory(published, weeks[0].monday)
+        if len(inputs_of_run.before.open) >= PACKETS_FOR_SECOND:
+            # by the time the first packets are made, it has started
+            context.resources.second_process.submit(verify_briefs, [])
         for reviewed in review_weeks(inputs_of_run, weeks):
             # without a packet to be part of, evidence would be about nothing
             risks = () if withheld else reviewed.risks

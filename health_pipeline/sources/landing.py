@@ -94,6 +94,7 @@ class Landing:
 
     def manifest(self) -> pa.Table:
         """One row per committed load and table, in order of `load_sequence`; `path` is absolute."""
+        folder = self.folder.resolve()
         rows = [
             {
                 "load_sequence": record.load_sequence,
@@ -103,7 +104,7 @@ class Landing:
                 "source_instance": record.source_instance,
                 "mode": record.mode,
                 "table_name": table.table,
-                "path": str((self.folder / table.path).resolve()),
+                "path": str(folder / table.path),
                 "rows": table.rows,
                 "is_complete": table.is_complete,
                 "is_delivered": table.is_delivered,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,25 +130,44 @@ class LoadRecord:
         return cls(tables=tables, **shared)
 
 
+@cache
+def _read_of(folder: Path) -> dict[str, tuple[tuple[int, int, int], LoadRecord]]:
+    """What this process has read of a folder: by name the file as it was, and its record."""
+    return {}
+
+
 class RecordFolder:
-    """The folder of `source_load` records, read once each: a record never changes."""
+    """The folder of `source_load` records, read once each in a process, for a record never changes.
+
+    After two years there are a thousand, and each step of a run asks for all of them. A file that is another one than
+    before, as after a restore, is read again.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._read: dict[str, LoadRecord] = {}
+        self._read = _read_of(folder.absolute())
 
     def records(self, load_ids: Collection[str] | None = None) -> list[LoadRecord]:
         """Committed loads, in order of sequence: every one, or those of the ids."""
-        listed = [entry.name for entry in os.scandir(self.folder)] if self.folder.is_dir() else []
-        names = [name for name in listed if name.endswith(".parquet") and not name.startswith(".")]
+        listed = list(os.scandir(self.folder)) if self.folder.is_dir() else []
+        files = {entry.name: entry for entry in listed if entry.name.endswith(".parquet") and entry.name[0] != "."}
         if load_ids is not None:
-            # hundreds of files, of which a caller may want a few: a name tells whose it is
-            names = [name for name in names if name.removesuffix(".parquet").partition("-")[2] in load_ids]
-        for name in names:
-            if name not in self._read:
-                # a plain open: a dataset scan of the folder would guess partitions from its path
-                self._read[name] = LoadRecord.from_rows(pq.ParquetFile(self.folder / name).read().to_pylist())
-        return sorted((self._read[name] for name in names), key=lambda record: record.load_sequence)
+            # of hundreds of files a caller may want a few: a name tells whose it is
+            wanted = [name for name in files if name.removesuffix(".parquet").partition("-")[2] in load_ids]
+            files = {name: files[name] for name in wanted}
+        return sorted(
+            (self._record(name, entry.stat()) for name, entry in files.items()),
+            key=lambda record: record.load_sequence,
+        )
+
+    def _record(self, name: str, stat: os.stat_result) -> LoadRecord:
+        seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        known = self._read.get(name)
+        if known is None or known[0] != seen:
+            # a plain open: a dataset scan of the folder would guess partitions from its path
+            record = LoadRecord.from_rows(pq.ParquetFile(self.folder / name).read().to_pylist())
+            known = self._read[name] = (seen, record)
+        return known[1]
 
     def write(self, record: LoadRecord) -> None:
         """Write a record so that it is there whole or not at all."""
@@ -158,7 +178,6 @@ class RecordFolder:
         flush_to_disk(temporary)
         temporary.replace(target)
         flush_to_disk(self.folder)
-        self._read[target.name] = record
 
 
 def flush_to_disk(path: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mart_builder import build_tables, weeks_from
 from publishing import build, publish_weeks
 
-from health_pipeline.publication import candidate
+from health_pipeline.publication import base_copy, candidate, candidate_parquet
 from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.candidate import Candidate
 from health_pipeline.publication.errors import DamagedReleaseError
 from health_pipeline.publication.files import file_sha256
+from health_pipeline.publication.parquet import slice_path
 from health_pipeline.publication.releases import Release, candidates_folder, current_release
 from health_pipeline.settings import Settings
 
@@ -101,3 +104,78 @@ def test_a_copy_that_was_changed_after_it_was_made_is_refused(published: Setting
         made.write_bytes(bytes(content))
         with pytest.raises(DamagedReleaseError, match="does not match its manifest"):
             build(published, NEXT, build_tables(NEXT), copied=copied)
+
+
+def spoil(file: Path) -> None:
+    file.chmod(0o644)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def test_a_linked_file_that_was_damaged_before_the_run_is_refused(
+    published: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = base_of(published)
+    week = base.published_weeks[0]
+    spoil(base.folder / slice_path("account_health_weekly", str(week)))
+    monkeypatch.setattr(candidate_parquet, "damaged_files", lambda *_: pytest.fail("read once more"))
+    told = rf"account_health_weekly/.*{week}.*does not match its manifest"
+    with BaseCopy(published) as copied, pytest.raises(DamagedReleaseError, match=told):
+        build(published, NEXT, build_tables(NEXT), copied=copied)
+
+
+def test_a_damaged_file_that_is_replaced_does_not_hold_its_restatement(published: Settings) -> None:
+    base = base_of(published)
+    newest = base.published_weeks[-1]
+    spoil(base.folder / slice_path("account_health_weekly", str(newest)))
+    tables = build_tables([newest], scores={("a0000", newest): 70.0})
+    with BaseCopy(published) as copied:
+        restated = build(published, [newest], tables, copied=copied, reason="the file was damaged", restate=True)
+    assert isinstance(restated, Candidate)
+
+
+def test_of_another_release_nothing_is_known_to_be_whole(published: Settings) -> None:
+    with BaseCopy(published) as copied:
+        assert copied.damaged(base_of(published)) == frozenset()
+        publish_weeks(published, NEXT)
+        assert copied.damaged(base_of(published)) is None
+
+
+def test_where_reading_ahead_fails_the_files_are_read_when_they_are_linked(
+    published: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> frozenset[str]:
+        raise OSError(5, "Input/output error")
+
+    read_again = []
+
+    def again(base: Release, names: list[str]) -> frozenset[str]:
+        read_again.extend(names)
+        return frozenset()
+
+    monkeypatch.setattr(base_copy, "damaged_files", unreadable)
+    monkeypatch.setattr(candidate_parquet, "damaged_files", again)
+    with BaseCopy(published) as copied:
+        taken = build(published, NEXT, build_tables(NEXT), copied=copied)
+    assert isinstance(taken, Candidate)
+    assert slice_path("account_health_weekly", str(base_of(published).published_weeks[0])) in read_again
+
+
+def test_a_run_that_ends_early_reads_no_further(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended, read = threading.Event(), threading.Event(), []
+
+    def slowly(_: Release, names: Iterator[str]) -> frozenset[str]:
+        for name in names:
+            read.append(name)
+            begun.set()
+            ended.wait(10)
+        return frozenset()
+
+    monkeypatch.setattr(base_copy, "damaged_files", slowly)
+    copied = BaseCopy(published).__enter__()
+    assert begun.wait(10)
+    copied._ended.set()
+    ended.set()
+    copied.__exit__(None, None, None)
+    assert len(read) == 1

@@ -1,28 +1,19 @@
 {%- set weeks = ref('int_week_spine') -%}
 {%- set links = ref('int_account_links_weekly') -%}
-{%- set record = [
+{%- set record_columns = [
     'week', 'account_id', 'source_kind', 'source_system', 'source_instance', 'note_id', 'load_id', 'occurred_at', 'available_at',
-] | join(', ') -%}
-with known_notes as (
+] -%}
+{%- set record = record_columns | join(', ') -%}
+{%- set pulse = "lower(events.activity_type) in ('pulse', 'sentiment', 'csm_pulse')" -%}
+-- Notes are read once for each thing they show: of all notes of all time few are pulses, half are touches, and meetings are of a quarter.
+with two_way_notes as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
+    and events.direction = 'two_way'
+    and not {{ pulse }}
 
 ),
 
-notes as (
-
-    select
-        {{ record }},
-        as_of_at,
-        invited_emails,
-        lower(activity_type) in ('pulse', 'sentiment', 'csm_pulse') as is_pulse,
-        coalesce(direction, 'unknown') = 'two_way' as is_two_way,
-        {{ json_number('custom', 'csm_sentiment') }} as csm_sentiment
-    from known_notes
-
-),
-
--- Ranked apart: of all notes of all time few are pulses, and half are touches.
 touches as (
 
     select
@@ -32,21 +23,35 @@ touches as (
             partition by week, account_id
             order by occurred_at desc nulls last, note_id asc nulls last
         ) as recency
-    from notes
-    where is_two_way and not is_pulse
+    from two_way_notes
+
+),
+
+notes_with_more as (
+
+    {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
+    and events.custom is not null
+
+),
+
+rated as (
+
+    select
+        {{ record }},
+        {{ json_number('custom', 'csm_sentiment') }} as csm_sentiment
+    from notes_with_more
 
 ),
 
 pulses as (
 
     select
-        {{ record }},
-        csm_sentiment,
+        *,
         row_number() over (
             partition by week, account_id
             order by occurred_at desc nulls last, note_id desc nulls last
         ) as recency
-    from notes
+    from rated
     where csm_sentiment between 1 and 5
 
 ),
@@ -72,14 +77,14 @@ sponsors as (
 
 meetings as (
 
-    select * from notes
-    where invited_emails is not null and {{ in_window('occurred_at', 'as_of_at', 91) }}
+    {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at', 91) }}
+    and events.invited_emails is not null
 
 ),
 
 invited_parts as (
 
-    {{ split_rows('meetings', ['meetings.*'], 'invited_emails', 'invited') }}
+    {{ split_rows('meetings', record_columns, 'invited_emails', 'invited') }}
 
 ),
 

@@ -26,9 +26,11 @@ contacts as (
 
 ),
 
-known_notes as (
+-- Two readings of the notes, each of few columns: one that served both kept the invitations of all time.
+two_way_notes as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
+    and events.direction = 'two_way'
 
 ),
 
@@ -39,31 +41,22 @@ attended as (
         notes.account_id,
         attendees.attendee_email as contact_email,
         max(notes.occurred_at) as last_two_way_at
-    from known_notes as notes
+    from two_way_notes as notes
     inner join {{ ref('int_cs_note_attendees') }} as attendees
         on
             notes.source_kind = attendees.source_kind
             and notes.source_system = attendees.source_system
             and notes.source_instance = attendees.source_instance
             and notes.note_id = attendees.note_id
-    where notes.direction = 'two_way' and not attendees.is_internal
+    where not attendees.is_internal
     group by notes.week, notes.account_id, attendees.attendee_email
 
 ),
 
 meetings as (
 
-    select
-        week,
-        account_id,
-        source_kind,
-        source_system,
-        source_instance,
-        note_id,
-        occurred_at,
-        invited_emails
-    from known_notes
-    where invited_emails is not null and {{ in_window('occurred_at', 'as_of_at', 91) }}
+    {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at', 91) }}
+    and events.invited_emails is not null
 
 ),
 

@@ -1,5 +1,10 @@
 {%- set spine = ref('int_account_week_spine') -%}
 {%- set links = ref('int_account_links_weekly') -%}
+{#- Literals, not a join: the engine skips what lies outside of the windows, however long the history grows. -#}
+{%- set first_week_in_56d = run_date(run_first_week(), -49) -%}
+{%- set last_week = run_date(run_last_week()) -%}
+{%- set first_day_of_year_before = run_date(run_first_week(), -49 - 364) -%}
+{%- set day_after_year_before = run_date(run_last_week(), 7 - 364) -%}
 {%- set same_key -%}
 uses.source_kind = links.source_kind
             and uses.source_system = links.source_system
@@ -15,17 +20,6 @@ with offsets as (
 
 ),
 
-run as (
-
-    select
-        {{ plus_days_as_date('min(week)', -49) }} as first_week_in_56d,
-        {{ plus_days_as_date('min(week)', -49 - 364) }} as first_week_of_year_before,
-        max(week) as last_week,
-        {{ plus_days_as_date('max(week)', -364) }} as last_week_of_year_before
-    from {{ ref('int_week_spine') }}
-
-),
-
 user_parts as (
 
     select
@@ -38,13 +32,15 @@ user_parts as (
         offsets.weeks_later < 4 as is_in_28d,
         sum(uses.events) as events
     from {{ ref('int_usage_user_weeks') }} as uses
-    inner join run on uses.usage_week >= run.first_week_in_56d and uses.usage_week <= run.last_week
     cross join offsets
     inner join {{ links }} as links
         on
             links.week = {{ plus_days_as_date('uses.usage_week', '7 * offsets.weeks_later') }}
             and {{ same_key }}
-    where uses.counts_from_week <= links.week
+    where
+        uses.usage_week >= {{ first_week_in_56d }}
+        and uses.usage_week <= {{ last_week }}
+        and uses.counts_from_week <= links.week
     group by
         links.week, links.account_id, uses.source_kind, uses.source_system, uses.source_instance, uses.user_key,
         offsets.weeks_later < 4
@@ -73,17 +69,42 @@ year_before as (
         sum(case when offsets.weeks_later < 4 then uses.events end) as events_28d,
         sum(case when offsets.weeks_later >= 4 then uses.events end) as events_28d_before
     from {{ ref('int_usage_days') }} as uses
-    inner join run
-        on
-            uses.usage_date >= run.first_week_of_year_before
-            and uses.usage_date < {{ plus_days_as_date('run.last_week_of_year_before', 7) }}
     cross join offsets
     inner join {{ links }} as links
         on
             links.week = {{ plus_days_as_date(week_start('uses.usage_date'), '364 + 7 * offsets.weeks_later') }}
             and {{ same_key }}
-    where uses.counts_from_week <= links.week and not uses.is_roll_up
+    where
+        uses.usage_date >= {{ first_day_of_year_before }}
+        and uses.usage_date < {{ day_after_year_before }}
+        and uses.counts_from_week <= links.week
+        and not uses.is_roll_up
     group by links.week, links.account_id
+
+),
+
+-- The first use may lie anywhere in the past: of events by weeks of use, a tenth of the days; of roll-ups by their days.
+starts as (
+
+    select
+        source_kind,
+        source_system,
+        source_instance,
+        source_account_id,
+        counts_from_week,
+        cast(first_day_at as date) as first_used_on
+    from {{ ref('int_usage_account_weeks') }}
+    where first_day_at is not null
+    union all
+    select
+        source_kind,
+        source_system,
+        source_instance,
+        source_account_id,
+        counts_from_week,
+        usage_date as first_used_on
+    from {{ ref('int_usage_days') }}
+    where is_roll_up and events > 0
 
 ),
 
@@ -96,10 +117,9 @@ first_uses as (
         uses.source_system,
         uses.source_instance,
         uses.source_account_id,
-        min(uses.usage_date) as first_used_on
-    from {{ ref('int_usage_days') }} as uses
+        min(uses.first_used_on) as first_used_on
+    from starts as uses
     inner join {{ links }} as links on uses.counts_from_week <= links.week and {{ same_key }}
-    where uses.events > 0
     group by
         links.week, links.account_id, uses.source_kind, uses.source_system, uses.source_instance, uses.source_account_id
 
