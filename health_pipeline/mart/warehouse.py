@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -33,6 +34,25 @@ def mart_table(name: str) -> MartTable:
     if table is None:
         raise ValueError(f"The mart has no table {name!r}; its tables are {', '.join(mart_tables())}.")
     return table
+
+
+@contextmanager
+def reading(settings: Settings, weeks: Sequence[Week]) -> Iterator[None]:
+    """Hold the warehouse open while a step reads table after table of one week; nothing can be written within.
+
+    Opening it takes 60 ms after two years of 10,000 customers. What was read stays in DuckDB's memory as long as it is
+    open, so a run over many weeks opens it each time.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no warehouse yet.
+    """
+    if len(weeks) > 1:
+        yield
+        return
+    with open_duckdb(settings.warehouse, read_only=True):
+        yield
 
 
 def read_mart(

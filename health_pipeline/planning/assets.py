@@ -8,7 +8,7 @@ import pyarrow as pa
 from health_pipeline.contract.clocks import Week
 from health_pipeline.mart.published import read_published
 from health_pipeline.mart.tickets import read_recent_tickets
-from health_pipeline.mart.warehouse import read_mart, write_marts
+from health_pipeline.mart.warehouse import read_mart, reading, write_marts
 from health_pipeline.observability.dagster_metadata import (
     STORES,
     mart_spec,
@@ -64,18 +64,19 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         """Read this run's scores, propose playbooks within capacity, open or quieten review tasks."""
         settings = context.resources.settings
         weeks = weeks_of(context)
-        plan = plan_weeks(
-            read_mart(settings, "account_health_weekly", weeks),
-            read_mart(settings, "score_contributions_weekly", weeks),
-            read_mart(settings, "watermelon_accounts_weekly", weeks),
-            read_mart(settings, "tier_movements_weekly", weeks),
-            weeks,
-            load_playbooks(settings.policy),
-            load_capacity(settings.policy),
-            read_published(settings, "action_plan_weekly", weeks=[weeks[0].shift(-1)]),
-            read_published(settings, "review_tasks"),
-            read_mart(settings, "risk_packets", weeks),
-        )
+        with reading(settings, weeks):
+            plan = plan_weeks(
+                read_mart(settings, "account_health_weekly", weeks),
+                read_mart(settings, "score_contributions_weekly", weeks),
+                read_mart(settings, "watermelon_accounts_weekly", weeks),
+                read_mart(settings, "tier_movements_weekly", weeks),
+                weeks,
+                load_playbooks(settings.policy),
+                load_capacity(settings.policy),
+                read_published(settings, "action_plan_weekly", weeks=[weeks[0].shift(-1)]),
+                read_published(settings, "review_tasks"),
+                read_mart(settings, "risk_packets", weeks),
+            )
         numbers = {"action_plan_weekly": _plan_numbers(plan.action_plan), "plan_capacity_weekly": _hours(plan.capacity)}
         tables = {name: getattr(plan, attribute) for name, attribute in PLAN_TABLES.items()}
         write_marts(settings, {**tables, "review_tasks": plan.review_tasks}, weeks=weeks)
@@ -109,16 +110,17 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         settings = context.resources.settings
         weeks = weeks_of(context)
         policy = load_defect_themes(settings.policy)
-        recent = read_recent_tickets(settings, weeks, policy.model.text_fields)
-        themes = theme_weeks(
-            recent.tickets,
-            recent.wordings,
-            read_mart(settings, "account_health_weekly", weeks),
-            weeks,
-            _weeks_with_support(settings, weeks),
-            policy,
-            read_published(settings, "defect_themes_weekly", weeks=[weeks[0].shift(-1)]),
-        )
+        with reading(settings, weeks):
+            recent = read_recent_tickets(settings, weeks, policy.model.text_fields)
+            themes = theme_weeks(
+                recent.tickets,
+                recent.wordings,
+                read_mart(settings, "account_health_weekly", weeks),
+                weeks,
+                _weeks_with_support(settings, weeks),
+                policy,
+                read_published(settings, "defect_themes_weekly", weeks=[weeks[0].shift(-1)]),
+            )
         tables = {name: getattr(themes, attribute) for name, attribute in THEME_TABLES.items()}
         write_marts(settings, tables, weeks=weeks)
         for name, table in tables.items():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import duckdb
 
@@ -42,6 +42,8 @@ from health_pipeline.quality.verdict import (
 if TYPE_CHECKING:
     import pandas as pd
 
+Arguments = ParamSpec("Arguments")
+
 
 def audit(
     candidate_file: Path,
@@ -73,7 +75,7 @@ def audit(
     restricted : Path or None
         The restricted store, which must hold the body of every packet of the run's weeks.
     second : Workers or None
-        Where it is running it evaluates the checks of single tables, while this process does the others.
+        Where it is running it judges single tables and the ledger's chain, while this process judges the rest.
 
     Returns
     -------
@@ -91,16 +93,16 @@ def audit(
     kinds = run_kinds(week_days, quarter_days)
     checks = [check for check in load_checks(folder) if set(kinds) & set(check.runs)]
     mart = (candidate_file, checks, week_days, quarter_days)
-    of_tables = (*mart, manifest["retired_columns"])
-    beside = second.submit(evaluate_tables, *of_tables) if second is not None and second.is_running else None
-    across = evaluate_across(*mart, folder)
     of_ledger = [check for check in checks if check.type == LEDGER_TYPE]
-    across += check_chain(of_ledger, ledger_url, anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]}))
     of_packets = [check for check in checks if check.type == PACKET_TYPE]
-    across += check_bodies(of_packets, candidate_file, week_days, restricted)
+    anchors = anchors_of(manifest, {"ledger_head": manifest["base_ledger_head"]})
+    single = _beside(second, evaluate_tables, *mart, manifest["retired_columns"])
+    chain = _beside(second, check_chain, of_ledger, ledger_url, anchors)
+    across = evaluate_across(*mart, folder)
+    bodies = check_bodies(of_packets, candidate_file, week_days, restricted)
     with candidate_file.open("rb") as stream:
         file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    results = (evaluate_tables(*of_tables) if beside is None else result_of(beside)) + across
+    results = [*single(), *across, *chain(), *bodies]
     parts: dict[str, Any] = {
         "candidate_id": manifest["release"],
         "file_sha256": file_sha256,
@@ -115,6 +117,19 @@ def audit(
     crash_point("audit.before_verdict")
     verdict_path(candidate_file.parent).write_text(verdict.to_json(), encoding="utf-8")
     return verdict
+
+
+def _beside(
+    second: Workers | None,
+    work: Callable[Arguments, list[CheckResult]],
+    *given: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Callable[[], list[CheckResult]]:
+    """Begun in the second process where that is running, else done here when it is asked for."""
+    if second is None or not second.is_running:
+        return lambda: work(*given, **named)
+    begun = second.submit(work, *given, **named)
+    return lambda: result_of(begun)
 
 
 def evaluate(

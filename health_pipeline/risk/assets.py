@@ -25,7 +25,7 @@ from health_pipeline.mart.decisions import (
 from health_pipeline.mart.packet_facts import FACT_MODELS
 from health_pipeline.mart.published import read_published, read_published_newest
 from health_pipeline.mart.risk_records import MODEL, read_risk_records, risk_query_hash, unresolved_evidence
-from health_pipeline.mart.warehouse import read_mart, write_marts
+from health_pipeline.mart.warehouse import read_mart, reading, write_marts
 from health_pipeline.observability.dagster_metadata import (
     STORES,
     mart_spec,
@@ -82,58 +82,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         """Observe the policy's signals, gather the records behind them, fold occurrences, build packets."""
         settings = context.resources.settings
         weeks = weeks_of(context)
-        signals = load_risk_signals(settings.policy)
-        packets = load_packet_policy(settings.policy)
-        if withheld := packets.not_ready():
-            context.log.warning("packets are withheld: %s", "; ".join(withheld))
-        found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
-        numbers = {}
-        read = dict.fromkeys((*EpisodesBefore.COLUMNS, *EpisodeHistory.COLUMNS))
-        # of a packet's weeks with the same signals the newest tells all that the next week has to know
-        newest = read_published_newest(settings, "risk_packets", list(read), ("packet_id", "signals"), weeks[0])
-        published = newest.to_pylist()
-        decided = read_decided(settings, weeks)
-        inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
-        history = EpisodeHistory(published, weeks[0].monday)
-        if len(inputs_of_run.before.open) >= PACKETS_FOR_SECOND:
-            # by the time the first packets are made, it has started
-            context.resources.second_process.submit(verify_briefs, [])
-        for reviewed in review_weeks(inputs_of_run, weeks):
-            # without a packet to be part of, evidence would be about nothing
-            risks = () if withheld else reviewed.risks
-            made = packets_of_week(
-                settings,
-                risks,
-                reviewed.week,
-                packets,
-                history,
-                decided[reviewed.week.monday],
-                context.resources.second_process,
-            )
-            for packet_id, problems in made.unverified.items():
-                found_wrong = list(problems[:LOGGED_PROBLEMS])
-                logger.error("brief_not_verified", week=str(reviewed.week), packet=packet_id, problems=found_wrong)
-            found["risk_packets"].append(made.rows)
-            found["risk_evidence"].append(evidence_rows(risks))
-            numbers[str(reviewed.week)] = _numbers(found["risk_packets"][-1], reviewed)
-            logger.info(
-                "risks_reviewed",
-                week=str(reviewed.week),
-                risks=len(risks),
-                without_record=sum(reviewed.without_record.values()),
-                not_evaluated=len(reviewed.not_evaluated),
-            )
-        tables = {name: pa.concat_tables(parts) for name, parts in found.items()}
-        if unresolved := unresolved_evidence(settings, tables["risk_evidence"]):
-            raise dg.Failure(description=unresolved_sentence(unresolved), allow_retries=False)
-        queued = queue_packets(
-            tables["risk_packets"],
-            read_mart(settings, "watermelon_accounts_weekly", weeks),
-            inputs_of_run.features,
-            load_exception_queue(settings.policy).model,
-            load_capacity(settings.policy).model,
-        )
-        tables |= {"risk_packets": queued.packets, "exception_queue_weekly": queued.queue}
+        with reading(settings, weeks):
+            tables, numbers = _review(context, settings, weeks)
         write_marts(settings, tables, weeks=weeks)
         for name, table in tables.items():
             report_slices(context, name, table, numbers if name == "risk_packets" else None)
@@ -142,6 +92,71 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         report_preview(context, "risk_evidence", newest_week(tables["risk_evidence"], "source_table", {}))
 
     return [review_risks, _measure_review(weekly)]
+
+
+def _review(
+    context: dg.AssetExecutionContext, settings: Settings, weeks: Sequence[Week]
+) -> tuple[dict[str, pa.Table], dict[str, dict[str, float]]]:
+    """The tables of the run's weeks, and what the UI plots of them; bodies are stored on the way.
+
+    Raises
+    ------
+    dagster.Failure
+        If a piece of evidence resolves to no landed record.
+    """
+    signals = load_risk_signals(settings.policy)
+    packets = load_packet_policy(settings.policy)
+    if withheld := packets.not_ready():
+        context.log.warning("packets are withheld: %s", "; ".join(withheld))
+    found: dict[str, list[pa.Table]] = {name: [empty_table(name)] for name in ("risk_packets", "risk_evidence")}
+    numbers = {}
+    read = dict.fromkeys((*EpisodesBefore.COLUMNS, *EpisodeHistory.COLUMNS))
+    # of a packet's weeks with the same signals the newest tells all that the next week has to know
+    newest = read_published_newest(settings, "risk_packets", list(read), ("packet_id", "signals"), weeks[0])
+    published = newest.to_pylist()
+    decided = read_decided(settings, weeks)
+    inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
+    history = EpisodeHistory(published, weeks[0].monday)
+    if len(inputs_of_run.before.open) >= PACKETS_FOR_SECOND:
+        # by the time the first packets are made, it has started
+        context.resources.second_process.submit(verify_briefs, [])
+    for reviewed in review_weeks(inputs_of_run, weeks):
+        # without a packet to be part of, evidence would be about nothing
+        risks = () if withheld else reviewed.risks
+        made = packets_of_week(
+            settings,
+            risks,
+            reviewed.week,
+            packets,
+            history,
+            decided[reviewed.week.monday],
+            context.resources.second_process,
+        )
+        for packet_id, problems in made.unverified.items():
+            found_wrong = list(problems[:LOGGED_PROBLEMS])
+            logger.error("brief_not_verified", week=str(reviewed.week), packet=packet_id, problems=found_wrong)
+        found["risk_packets"].append(made.rows)
+        found["risk_evidence"].append(evidence_rows(risks))
+        numbers[str(reviewed.week)] = _numbers(found["risk_packets"][-1], reviewed)
+        logger.info(
+            "risks_reviewed",
+            week=str(reviewed.week),
+            risks=len(risks),
+            without_record=sum(reviewed.without_record.values()),
+            not_evaluated=len(reviewed.not_evaluated),
+        )
+    tables = {name: pa.concat_tables(parts) for name, parts in found.items()}
+    if unresolved := unresolved_evidence(settings, tables["risk_evidence"]):
+        raise dg.Failure(description=unresolved_sentence(unresolved), allow_retries=False)
+    queued = queue_packets(
+        tables["risk_packets"],
+        read_mart(settings, "watermelon_accounts_weekly", weeks),
+        inputs_of_run.features,
+        load_exception_queue(settings.policy).model,
+        load_capacity(settings.policy).model,
+    )
+    tables |= {"risk_packets": queued.packets, "exception_queue_weekly": queued.queue}
+    return tables, numbers
 
 
 def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -162,15 +177,16 @@ def _measure_review(weekly: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         """Rate the week's packets by their parts, count decisions and outcomes, list events and audit findings."""
         settings = context.resources.settings
         weeks = weeks_of(context)
-        packets = read_mart(settings, "risk_packets", weeks)
-        features = read_mart(settings, "account_features_weekly", weeks)
-        clocks = features.select(["week", "as_of_at", "known_at"])
-        clocks = clocks.group_by(clocks.column_names).aggregate([]).to_pylist()
-        cutoff_hours = load_company(settings.policy).model.cutoff_hours
-        metrics = metrics_table(packets, clocks, _decisions(settings, weeks, features, cutoff_hours))
-        newest = newest_known_week(settings, weeks)
-        events = read_measurements(settings, newest, cutoff_hours)
-        findings = read_audit_findings(settings, newest, cutoff_hours)
+        with reading(settings, weeks):
+            packets = read_mart(settings, "risk_packets", weeks)
+            features = read_mart(settings, "account_features_weekly", weeks)
+            clocks = features.select(["week", "as_of_at", "known_at"])
+            clocks = clocks.group_by(clocks.column_names).aggregate([]).to_pylist()
+            cutoff_hours = load_company(settings.policy).model.cutoff_hours
+            metrics = metrics_table(packets, clocks, _decisions(settings, weeks, features, cutoff_hours))
+            newest = newest_known_week(settings, weeks)
+            events = read_measurements(settings, newest, cutoff_hours)
+            findings = read_audit_findings(settings, newest, cutoff_hours)
         made = {"review_metrics_weekly": metrics, "measurement_events": events, "random_audit_findings": findings}
         write_marts(settings, made, weeks=weeks)
         report_slices(context, "review_metrics_weekly", metrics, _metric_numbers(metrics))
