@@ -19,7 +19,10 @@ def main(
     scale: Annotated[str, typer.Option(help=f"One of {', '.join(SCALES)}.")] = "small",
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the benchmark's state goes; emptied first. Default: HEALTH_HOME/benchmarks."),
+        typer.Option(
+            help="Where the benchmark's state goes; where the same commit left some it goes on from there, else the "
+            "folder is emptied. Default: HEALTH_HOME/benchmarks."
+        ),
     ] = None,
     page: Annotated[Path, typer.Option(help="The page whose section is written anew.")] = REPOSITORY
     / "docs"
@@ -30,8 +33,8 @@ def main(
         raise typer.BadParameter(f"{scale!r} is no scale; there are {', '.join(SCALES)}.")
     out = Console(highlight=False, soft_wrap=True)
     place = (folder or Settings().home / "benchmarks").resolve()
-    figures = run_benchmark(SCALES[scale], place / scale, out.print)
     machine = describe_machine(REPOSITORY)
+    figures = run_benchmark(SCALES[scale], place / scale, str(machine["commit"]), out.print)
     put_section(page, scale, section(figures, machine), list(SCALES))
     results = place / f"{scale}.json"
     results.write_text(as_json(figures, machine), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The order of a benchmark: land, publish the past, measure a next week, go on, and compare the usage features."""
+"""The order of a benchmark: land, publish the past, measure the next weeks in turn, and compare the usage features."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import yaml
 
 from benchmarks.reviews import RunFigures, land, review, segment
 from benchmarks.scales import FIRST_WEEK, HISTORY_WEEKS, Scale
+from benchmarks.states import KeptStates
 from benchmarks.usage_comparison import MODELS, Comparison, UsageComparison
 from health_pipeline.contract.clocks import Quarter, Week, quarter_of
 from health_pipeline.policy.company import CompanyPolicy, load_company
@@ -31,6 +32,8 @@ class NextWeek:
 @dataclass(frozen=True)
 class Figures:
     """Everything a benchmark found out.
+
+    `next_weeks` are in the order in which they ran: each state in turn, as often as the scale says.
 
     `first_build` compares the first build of all history with the yardsticks on all files; `next_week` the newest
     week's incremental build with the yardsticks, which have to read all files too: first and last use may be anywhere.
@@ -64,11 +67,16 @@ def prepare(scale: Scale, folder: Path) -> tuple[Settings, CompanyPolicy]:
     return settings, load_company(settings.policy).model
 
 
-def run_benchmark(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Figures:
-    """Measure one scale in a folder of its own, which is emptied first.
+def run_benchmark(scale: Scale, folder: Path, commit: str, tell: Callable[[str], None]) -> Figures:
+    """Measure one scale in a folder of its own.
+
+    The states that the next weeks are reviewed on are kept aside. Where the folder holds some that the same commit
+    kept, it goes on from there, for publishing two years takes hours; else it is emptied. The next weeks are measured
+    at the end, one state after the other and again: a machine that is slower an hour later is no growth.
 
     Parameters
     ----------
+    commit : of the code, as `describe_machine` names it
     tell : called with a line of progress after each run
 
     Raises
@@ -78,19 +86,27 @@ def run_benchmark(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Fi
     UnequalFeaturesError
         If a yardstick does not give what the models give.
     """
-    settings, company = prepare(scale, folder)
-    runs: list[RunFigures] = []
+    states = KeptStates(folder, scale.published_before, commit)
+    runs = states.restore()
+    if runs:
+        tell(f"          goes on from {states.kept} published weeks, kept by an earlier sitting")
+        settings = Settings(home=folder / "home", policy=folder / "policy")
+        company = load_company(settings.policy).model
+    else:
+        settings, company = prepare(scale, folder)
 
     def note(run: RunFigures) -> RunFigures:
         runs.append(run)
         tell(f"{run.whole.seconds:7.1f} s  {run.whole.peak_bytes / 2**30:5.2f} GiB  {run.label}")
         return run
 
-    first_load_day = FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS)
-    note(land(settings, f"{first_load_day}T06:00"))
+    if not runs:
+        note(land(settings, f"{FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS)}T06:00"))
     first = Week(FIRST_WEEK + timedelta(weeks=scale.first_reviewed))
-    published, next_weeks = 0, []
+    published = states.kept
     for target in scale.published_before:
+        if target <= states.kept:
+            continue
         while published < target:
             # The last one alone, as on Mondays: after a run of many weeks DuckDB puts together, once, what they left in
             # pieces, seconds of a candidate at 10,000 accounts.
@@ -103,17 +119,21 @@ def run_benchmark(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Fi
             )
             note(review(settings, weeks, past, MODELS))
             published += count
-        if not next_weeks:
+        if target == scale.published_before[0]:
             note(segment(settings, str(newest_reviewed_quarter(first.shift(published - 1), company))))
-        run = review(settings, [first.shift(published)], f"next week, {published} published before", MODELS)
-        next_weeks.append(NextWeek(published, note(run)))
-        published += 1
+        states.keep(target, runs)
+    next_weeks = []
+    for _ in range(scale.repeats):
+        for target in scale.published_before:
+            states.bring_back(target)
+            run = review(settings, [first.shift(target)], f"next week, {target} published before", MODELS)
+            next_weeks.append(NextWeek(target, note(run)))
     ways = ("bare", "pandas") if scale.with_pandas else ("bare",)
     comparison = UsageComparison(settings, company, folder / "comparison")
     comparison.take_newest_run()
     newest = comparison.compare(scale.repeats, ways)
     tell("          the newest week's usage features are equal")
-    comparison.give_weeks([first.shift(number) for number in range(published)])
+    comparison.give_weeks([first.shift(number) for number in range(published + 1)])
     everything = comparison.compare(scale.repeats, ("models", *ways))
     tell("          the usage features of all weeks are equal")
     accounts = round(everything.account_weeks / everything.weeks)

@@ -22,7 +22,7 @@ class Scale:
     first_reviewed : week, counted from the demo's first, that the first review publishes; earlier ones are not reviewed
     published_before : how many weeks are published before each measured next week, ascending
     weeks_per_run : how many past weeks one run publishes; memory grows with it
-    repeats : how often dbt, bare SQL and pandas are run, in turn
+    repeats : how often the next weeks are reviewed, and dbt, bare SQL and pandas run; in turn
     with_pandas : whether pandas takes part
     """
 
@@ -39,7 +39,7 @@ class Scale:
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("tiny", 60, 10, (7, 8), 7, repeats=1, first_reviewed=45),
+        Scale("tiny", 60, 10, (7, 8), 7, repeats=2, first_reviewed=45),
         Scale("small", 1_000, 19, (52, 103), 26, repeats=3),
         Scale("medium", 10_000, 48, (52, 103), 13, repeats=2, with_pandas=False),
         Scale("large", 100_000, 19, (7, 9), 1, repeats=1, first_reviewed=45, with_pandas=False),

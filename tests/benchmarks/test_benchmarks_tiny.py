@@ -53,15 +53,21 @@ def test_the_stages_sum_to_the_run(figures):
 
 
 def test_the_simulation_is_told_apart_from_the_review(figures):
-    run = figures["next_weeks"][-1]["run"]
-    simulated = next(stage["seconds"] for stage in run["stages"] if stage["stage"] == "simulate the sources")
-    assert figures["next_week_seconds"] == pytest.approx(run["whole"]["seconds"] - simulated)
-    assert figures["next_week_seconds_with_simulation"] == run["whole"]["seconds"]
+    runs = [one["run"] for one in figures["next_weeks"] if one["published_before"] == 8]
+    simulated = [
+        stage["seconds"] for run in runs for stage in run["stages"] if stage["stage"] == "simulate the sources"
+    ]
+    whole = [run["whole"]["seconds"] for run in runs]
+    assert figures["next_week_seconds_with_simulation"] == pytest.approx(sum(whole) / 2)
+    assert figures["next_week_seconds"] == pytest.approx((sum(whole) - sum(simulated)) / 2)
 
 
 def test_the_segments_and_both_histories_are_measured(figures):
     labels = [run["label"] for run in figures["runs"]]
-    assert [week["published_before"] for week in figures["next_weeks"]] == figures["scale"]["published_before"]
+    assert [week["published_before"] for week in figures["next_weeks"]] == [7, 8, 7, 8]
+    # each time on the state as it was: the same load lands, the same week is published
+    for run in (week["run"] for week in figures["next_weeks"]):
+        assert {stage["stage"] for stage in run["stages"]} >= {"simulate the sources", "land", "publish"}
     assert sum(label.startswith("segments") for label in labels) == 1
     assert labels[0].startswith("first load")
 
@@ -69,13 +75,12 @@ def test_the_segments_and_both_histories_are_measured(figures):
 def test_all_three_ways_ran_on_every_event_and_account_week(figures):
     # a difference in any feature of any account and week would have ended the benchmark
     first = figures["first_build"]
-    assert [timing["way"] for timing in first["timings"]] == ["models", "bare", "pandas"]
+    assert [timing["way"] for timing in first["timings"]] == ["models", "bare", "pandas"] * 2
     assert first["weeks"] == figures["scale"]["published_before"][-1] + 1
     assert first["account_weeks"] > 30 * first["weeks"]
     assert first["events"] > 10_000
-    assert figures["first_build_to_bare"] == pytest.approx(
-        first["timings"][0]["seconds"] / first["timings"][1]["seconds"]
-    )
+    taken = [timing["seconds"] for timing in first["timings"]]
+    assert figures["first_build_to_bare"] == pytest.approx((taken[0] / taken[1] + taken[3] / taken[4]) / 2)
 
 
 def test_the_page_shows_targets_machine_and_ways(folder, figures):
@@ -84,5 +89,5 @@ def test_the_page_shows_targets_machine_and_ways(folder, figures):
     assert f"cores {figures['machine']['cores']}" in page
     for asked in ("at most 2 x", "90 s, 4 GiB", "at most 1.2 x"):
         assert asked in page
-    assert re.search(r"\| bare DuckDB SQL \| [\d.]+ \|", page)
-    assert re.search(r"\| pandas \| [\d.]+ \|", page)
+    assert re.search(r"\| bare DuckDB SQL \| [\d.]+, [\d.]+ \|", page)
+    assert re.search(r"\| pandas \| [\d.]+, [\d.]+ \|", page)
