@@ -4,13 +4,10 @@
     'week', 'account_id', 'source_kind', 'source_system', 'source_instance', 'note_id', 'load_id', 'occurred_at', 'available_at',
 ] -%}
 {%- set record = record_columns | join(', ') -%}
-{%- set pulse = "lower(events.activity_type) in ('pulse', 'sentiment', 'csm_pulse')" -%}
 -- Notes are read once for each thing they show: of all notes of all time few are pulses, half are touches, and meetings are of a quarter.
-with two_way_notes as (
+with notes_of_touches as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
-    and events.direction = 'two_way'
-    and not {{ pulse }}
 
 ),
 
@@ -23,14 +20,14 @@ touches as (
             partition by week, account_id
             order by occurred_at desc nulls last, note_id asc nulls last
         ) as recency
-    from two_way_notes
+    from notes_of_touches
+    where direction = 'two_way' and lower(activity_type) not in ('pulse', 'sentiment', 'csm_pulse')
 
 ),
 
-notes_with_more as (
+notes_of_pulses as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
-    and events.custom is not null
 
 ),
 
@@ -39,7 +36,8 @@ rated as (
     select
         {{ record }},
         {{ json_number('custom', 'csm_sentiment') }} as csm_sentiment
-    from notes_with_more
+    from notes_of_pulses
+    where custom is not null
 
 ),
 
@@ -75,10 +73,19 @@ sponsors as (
 
 ),
 
-meetings as (
+notes_of_meetings as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at', 91) }}
-    and events.invited_emails is not null
+
+),
+
+meetings as (
+
+    select
+        {{ record }},
+        invited_emails
+    from notes_of_meetings
+    where invited_emails is not null
 
 ),
 

@@ -27,10 +27,9 @@ contacts as (
 ),
 
 -- Two readings of the notes, each of few columns: one that served both kept the invitations of all time.
-two_way_notes as (
+notes_of_touches as (
 
     {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at') }}
-    and events.direction = 'two_way'
 
 ),
 
@@ -41,22 +40,37 @@ attended as (
         notes.account_id,
         attendees.attendee_email as contact_email,
         max(notes.occurred_at) as last_two_way_at
-    from two_way_notes as notes
+    from notes_of_touches as notes
     inner join {{ ref('int_cs_note_attendees') }} as attendees
         on
             notes.source_kind = attendees.source_kind
             and notes.source_system = attendees.source_system
             and notes.source_instance = attendees.source_instance
             and notes.note_id = attendees.note_id
-    where not attendees.is_internal
+    where notes.direction = 'two_way' and not attendees.is_internal
     group by notes.week, notes.account_id, attendees.attendee_email
+
+),
+
+notes_of_meetings as (
+
+    {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at', 91) }}
 
 ),
 
 meetings as (
 
-    {{ known_events(weeks, links, ref('int_cs_note'), 'occurred_at', 91) }}
-    and events.invited_emails is not null
+    select
+        week,
+        account_id,
+        source_kind,
+        source_system,
+        source_instance,
+        note_id,
+        occurred_at,
+        invited_emails
+    from notes_of_meetings
+    where invited_emails is not null
 
 ),
 
