@@ -54,6 +54,28 @@ def test_a_load_is_a_folder_with_every_table_of_the_kind_and_a_record(landing, c
     )
 
 
+def test_a_record_is_read_once_in_a_process_and_again_when_its_file_is_another_one(
+    landing, company, invoices, billing, monkeypatch
+):
+    result = landing.load(billing(invoices(3)), company, MONDAY)
+    file = landing.folder / "source_load" / f"00000001-{result.load_id}.parquet"
+    read = []
+    parquet = pq.ParquetFile
+    monkeypatch.setattr(pq, "ParquetFile", lambda path: read.append(path) or parquet(path))
+
+    def loads():
+        return Landing(landing.folder, landing.quarantine.folder).loads()
+
+    assert [load.load_id for load in loads()] == [load.load_id for load in loads()] == [result.load_id]
+    assert read == [file]
+    # as when it is restored from a copy
+    rows = parquet(file).read()
+    changed = rows.set_column(rows.schema.get_field_index("status"), "status", pa.array(["restored"] * rows.num_rows))
+    pq.write_table(changed, file)
+    assert [load.status for load in loads()] == ["restored"]
+    assert read == [file, file]
+
+
 def test_in_an_incremental_load_everything_counts_from_the_load(landing, company, invoices, billing):
     landing.load(billing(invoices(1)), company, MONDAY)
 
