@@ -48,8 +48,8 @@ class Figures:
     next_week: Comparison
 
 
-def prepare(scale: Scale, folder: Path) -> tuple[Settings, CompanyPolicy]:
-    """An empty state folder for the scale: its sources, and the built-in policy with an earlier first week."""
+def prepare(scale: Scale, folder: Path) -> None:
+    """Make an empty state folder for the scale: its sources, and the built-in policy with an earlier first week."""
     shutil.rmtree(folder, ignore_errors=True)
     policy, home = folder / "policy", folder / "home"
     policy.mkdir(parents=True)
@@ -63,7 +63,11 @@ def prepare(scale: Scale, folder: Path) -> tuple[Settings, CompanyPolicy]:
     (policy / "company.yaml").write_text(yaml.safe_dump(company), encoding="utf-8")
     demo = {"seed": SEED, "accounts": scale.accounts, "events_per_account_week": scale.events_per_account_week}
     (home / "sources.yaml").write_text(yaml.safe_dump({"demo": demo}), encoding="utf-8")
-    settings = Settings(home=home, policy=policy)
+
+
+def opened(folder: Path) -> tuple[Settings, CompanyPolicy]:
+    """The settings of a benchmark's folder, and its company."""
+    settings = Settings(home=folder / "home", policy=folder / "policy")
     return settings, load_company(settings.policy).model
 
 
@@ -88,19 +92,18 @@ def run_benchmark(scale: Scale, folder: Path, commit: str, tell: Callable[[str],
     """
     states = KeptStates(folder, scale.published_before, commit)
     runs = states.restore()
-    if runs:
-        tell(f"          goes on from {states.kept} published weeks, kept by an earlier sitting")
-        settings = Settings(home=folder / "home", policy=folder / "policy")
-        company = load_company(settings.policy).model
-    else:
-        settings, company = prepare(scale, folder)
+    if not runs:
+        prepare(scale, folder)
+    settings, company = opened(folder)
 
     def note(run: RunFigures) -> RunFigures:
         runs.append(run)
         tell(f"{run.whole.seconds:7.1f} s  {run.whole.peak_bytes / 2**30:5.2f} GiB  {run.label}")
         return run
 
-    if not runs:
+    if runs:
+        tell(f"          goes on from {states.kept} published weeks, kept by an earlier sitting")
+    else:
         note(land(settings, f"{FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS)}T06:00"))
     first = Week(FIRST_WEEK + timedelta(weeks=scale.first_reviewed))
     published = states.kept

@@ -36,8 +36,7 @@ def summary(figures: Figures) -> dict[str, float]:
     pairs = list(zip(next_week_runs(figures, first), later, strict=True))
     return {
         "first_build_to_bare": ratio(figures.first_build, "models", "bare"),
-        "next_week_usage_to_bare": median(run.usage_seconds or 0.0 for run in later)
-        / median(seconds(figures.next_week, "bare")),
+        "next_week_usage_to_bare": _usage_seconds(figures) / median(seconds(figures.next_week, "bare")),
         "next_week_seconds": median(run.review_seconds for run in later),
         "first_next_week_seconds": median(run.review_seconds for run, _ in pairs),
         "next_week_seconds_with_simulation": median(run.whole.seconds for run in later),

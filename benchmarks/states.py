@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.reviews import RunFigures, StageFigures
+from pydantic import TypeAdapter
+
+from benchmarks.reviews import RunFigures
 
 # What never changes once it is there, by the far greatest part: landed files, releases, bodies of packets. Everything
 # else is copied, for a database is written in place.
-NEVER_CHANGED = ("landing", "published/releases", "restricted/bodies")
+NEVER_CHANGED = ("landing/", "published/releases/", "restricted/bodies/")
+_RUNS = TypeAdapter(list[RunFigures])
 
 
 def copy_state(home: Path, target: Path) -> None:
@@ -24,20 +26,16 @@ def copy_state(home: Path, target: Path) -> None:
     home : a state folder that nobody writes to meanwhile
     target : replaced where it is there; on the same disk, for what never changes is linked
     """
+
+    def link_or_copy(source: str, copy: str) -> None:
+        if Path(source).relative_to(home).as_posix().startswith(NEVER_CHANGED):
+            os.link(source, copy)
+        else:
+            shutil.copy2(source, copy)
+
     draft = target.with_name(f"{target.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
-    for place, folders, names in os.walk(home):
-        folder = Path(place).relative_to(home)
-        (draft / folder).mkdir(parents=True)
-        # the restricted store is its owner's alone
-        (draft / folder).chmod(Path(place).stat().st_mode)
-        is_linked = folder.as_posix().startswith(NEVER_CHANGED)
-        for name in (*names, *(name for name in folders if (Path(place) / name).is_symlink())):
-            source, copy = Path(place) / name, draft / folder / name
-            if is_linked and not source.is_symlink():
-                copy.hardlink_to(source)
-            else:
-                shutil.copy2(source, copy, follow_symlinks=False)
+    shutil.copytree(home, draft, symlinks=True, copy_function=link_or_copy)
     shutil.rmtree(target, ignore_errors=True)
     draft.replace(target)
     # Who measures next must not wait for the disk on behalf of this.
@@ -60,22 +58,21 @@ class KeptStates:
 
     def restore(self) -> list[RunFigures]:
         """Bring the latest kept state back; the runs that led there, none where there is no state to go on from."""
+        if self._commit == "unknown" or self._commit.endswith("+"):
+            return []
         for published in reversed(self._published):
             note = self._note(published)
-            if not note.is_file():
-                continue
-            content = json.loads(note.read_text(encoding="utf-8"))
-            if content["commit"] != self._commit or "+" in self._commit or self._commit == "unknown":
-                continue
-            self.bring_back(published)
-            self.kept = published
-            return [_run(run) for run in content["runs"]]
+            content = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+            if content.get("commit") == self._commit:
+                self.bring_back(published)
+                self.kept = published
+                return _RUNS.validate_python(content["runs"])
         return []
 
     def keep(self, published: int, runs: Sequence[RunFigures]) -> None:
         """Keep the state aside, and the runs so far."""
         copy_state(self._folder / "home", self._state(published))
-        content = {"commit": self._commit, "runs": [asdict(run) for run in runs]}
+        content = {"commit": self._commit, "runs": _RUNS.dump_python(list(runs))}
         draft = self._note(published).with_suffix(".partial")
         draft.write_text(json.dumps(content), encoding="utf-8")
         draft.replace(self._note(published))
@@ -89,14 +86,3 @@ class KeptStates:
 
     def _note(self, published: int) -> Path:
         return self._folder / f"at_{published}.json"
-
-
-def _run(content: dict[str, object]) -> RunFigures:
-    whole, stages = content["whole"], content["stages"]
-    assert isinstance(whole, dict) and isinstance(stages, list)  # as `keep` wrote it
-    return RunFigures(
-        str(content["label"]),
-        StageFigures(**whole),
-        tuple(StageFigures(**stage) for stage in stages),
-        content["usage_seconds"],  # type: ignore[arg-type]
-    )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import accumulate, groupby
-from operator import itemgetter
+from itertools import groupby
 
 from health_pipeline.identity.changes import ANCHOR_KINDS, NEVER, Change, Changes
 from health_pipeline.identity.overrides import NEW_ACCOUNT, NO_ACCOUNT, Merge, Override, Overrides
@@ -47,14 +45,12 @@ class Fold:
         self._decisions: list[Override | Merge] = [*overrides.overrides, *overrides.merges]
         self._waiting: dict[str, set[Node]] = {}
         self._merges_waiting: list[Merge] = []
-        # from which moment on which kind is the strongest: asked for each of 100,000 moments
-        connected = sorted(
-            (source.connected_at, ANCHOR_KINDS.index(source.kind))
+        self._connected = [
+            (source.connected_at, rank)
             for source in changes.sources
-            if source.kind in ANCHOR_KINDS and source.connected_at < NEVER
-        )
-        strongest = accumulate((rank for _, rank in connected), min)
-        self._connected = [(at, rank) for (at, _), rank in zip(connected, strongest, strict=True)]
+            for rank, kind in enumerate(ANCHOR_KINDS)
+            if source.kind == kind
+        ]
 
     def run(self) -> None:
         """Fold every change, and every person's decision at the moment from which it counts."""
@@ -69,8 +65,12 @@ class Fold:
 
     def minting_kind(self, at: datetime | None) -> str | None:
         """The strongest kind connected at that time (None: by now) that makes accounts; no other does."""
-        known = len(self._connected) if at is None else bisect_right(self._connected, at, key=itemgetter(0))
-        return ANCHOR_KINDS[self._connected[known - 1][1]] if known else None
+        ranks = [
+            rank
+            for connected_at, rank in self._connected
+            if connected_at < NEVER and (at is None or connected_at <= at)
+        ]
+        return ANCHOR_KINDS[min(ranks)] if ranks else None
 
     def waiting(self) -> list[str]:
         """Accounts that a person's decision names and that do not exist."""

@@ -146,10 +146,6 @@ def _sentiment(connection: duckdb.DuckDBPyConnection, weeks: int) -> Rows:
     return found
 
 
-def _mood(row: Mapping[str, Any]) -> SentimentWeek:
-    return SentimentWeek(row["week"], *(row[name] for name in _SENTIMENT))
-
-
 def _key(row: Mapping[str, Any], table: str, record_id: str) -> RecordKey:
     return RecordKey(
         row["source_kind"], row["source_system"], row["source_instance"], table, str(row[record_id]), row["load_id"]

@@ -59,7 +59,7 @@ class BaseCopy:
         disk. Who builds the candidate copies it then, and says what is wrong.
         """
         copied, self._copied = self._copied, None
-        if copied is None or self._release is None or self._release.name != base.name:
+        if copied is None or not self._is_of(base):
             return None
         made = self._folder / MART_FILE
         try:
@@ -76,13 +76,16 @@ class BaseCopy:
 
         None where nobody looked: the base is another release meanwhile, or a file could not be read.
         """
-        if self._damaged is None or self._release is None or self._release.name != base.name:
+        if self._damaged is None or not self._is_of(base):
             return None
         try:
             return self._damaged.result()
         except OSError as error:
             logger.warning("check_ahead_failed", reason=error.strerror or type(error).__name__, release=base.name)
             return None
+
+    def _is_of(self, base: Release) -> bool:
+        return self._release is not None and self._release.name == base.name
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -29,7 +29,7 @@ def write_parquet(
     plans: Mapping[str, SlicePlan],
     manifest: dict[str, Any],
     derived: Collection[str],
-    known_damaged: frozenset[str] | None = None,
+    known_damaged: frozenset[str] | None,
 ) -> None:
     """Write what is new, link what is not; note hashes of slices, tables and files in the manifest.
 

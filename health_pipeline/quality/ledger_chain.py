@@ -37,11 +37,11 @@ def ledger_head(ledger_url: str) -> ChainHead | None:
             return None
         # One statement, so one moment of a ledger that people write to. Counted without a condition: by the smallest
         # index, where a count up to a number reads every event.
-        count = select(func.count()).select_from(_EVENTS).scalar_subquery()
+        count = select(func.count()).select_from(_EVENTS).scalar_subquery().label("events")
         newest = connection.execute(
             select(_EVENTS.c.seq, _EVENTS.c.hash, count).order_by(_EVENTS.c.seq.desc()).limit(1)
         ).first()
-        return ChainHead(int(newest.seq), newest.hash, newest[2]) if newest is not None else None
+        return ChainHead(int(newest.seq), newest.hash, newest.events) if newest is not None else None
 
 
 def verify_chain(ledger_url: str, anchors: Iterable[ChainHead] = ()) -> ChainReport:

@@ -117,7 +117,7 @@ def _review(
     decided = read_decided(settings, weeks)
     inputs_of_run = _inputs(settings, weeks, signals.model, published, decided)
     history = EpisodeHistory(published, weeks[0].monday)
-    if len(inputs_of_run.before.open) >= PACKETS_FOR_SECOND:
+    if not withheld and len(inputs_of_run.before.open) >= PACKETS_FOR_SECOND:
         # by the time the first packets are made, it has started
         context.resources.second_process.submit(verify_briefs, [])
     for reviewed in review_weeks(inputs_of_run, weeks):

@@ -130,12 +130,6 @@ class LoadRecord:
         return cls(tables=tables, **shared)
 
 
-@cache
-def _read_of(folder: Path) -> dict[str, tuple[tuple[int, int, int], LoadRecord]]:
-    """What this process has read of a folder: by name the file as it was, and its record."""
-    return {}
-
-
 class RecordFolder:
     """The folder of `source_load` records, read once each in a process, for a record never changes.
 
@@ -145,29 +139,19 @@ class RecordFolder:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._read = _read_of(folder.absolute())
 
     def records(self, load_ids: Collection[str] | None = None) -> list[LoadRecord]:
         """Committed loads, in order of sequence: every one, or those of the ids."""
-        listed = list(os.scandir(self.folder)) if self.folder.is_dir() else []
-        files = {entry.name: entry for entry in listed if entry.name.endswith(".parquet") and entry.name[0] != "."}
+        listed = list(os.scandir(self.folder.absolute())) if self.folder.is_dir() else []
+        files = [entry for entry in listed if entry.name.endswith(".parquet") and entry.name[0] != "."]
         if load_ids is not None:
             # of hundreds of files a caller may want a few: a name tells whose it is
-            wanted = [name for name in files if name.removesuffix(".parquet").partition("-")[2] in load_ids]
-            files = {name: files[name] for name in wanted}
+            files = [one for one in files if one.name.removesuffix(".parquet").partition("-")[2] in load_ids]
+        found = [(entry.path, entry.stat()) for entry in files]
         return sorted(
-            (self._record(name, entry.stat()) for name, entry in files.items()),
+            (_read(path, stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in found),
             key=lambda record: record.load_sequence,
         )
-
-    def _record(self, name: str, stat: os.stat_result) -> LoadRecord:
-        seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        known = self._read.get(name)
-        if known is None or known[0] != seen:
-            # a plain open: a dataset scan of the folder would guess partitions from its path
-            record = LoadRecord.from_rows(pq.ParquetFile(self.folder / name).read().to_pylist())
-            known = self._read[name] = (seen, record)
-        return known[1]
 
     def write(self, record: LoadRecord) -> None:
         """Write a record so that it is there whole or not at all."""
@@ -178,6 +162,13 @@ class RecordFolder:
         flush_to_disk(temporary)
         temporary.replace(target)
         flush_to_disk(self.folder)
+
+
+@cache
+def _read(path: str, inode: int, size: int, modified_ns: int) -> LoadRecord:
+    """The record of a file; whoever asks says which file it is now."""
+    # a plain open: a dataset scan of the folder would guess partitions from its path
+    return LoadRecord.from_rows(pq.ParquetFile(path).read().to_pylist())
 
 
 def flush_to_disk(path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from benchmarks.benchmark import prepare
+from benchmarks.benchmark import opened, prepare
 from benchmarks.scales import FIRST_WEEK, HISTORY_WEEKS, SCALES
 from benchmarks.usage_comparison import Comparison, UsageComparison
 from health_pipeline.contract.clocks import Week
@@ -23,7 +23,8 @@ WEEKS = 12
 def compared(tmp_path_factory) -> tuple[Comparison, UsageComparison]:
     """Ten weeks of the historical load and two weekly loads, with their late and repeated events and roll-ups."""
     folder = tmp_path_factory.mktemp("comparison")
-    settings, company = prepare(replace(SCALES["tiny"], accounts=150, events_per_account_week=3), folder)
+    prepare(replace(SCALES["tiny"], accounts=150, events_per_account_week=3), folder)
+    settings, company = opened(folder)
     last = Week(FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS + 1))
     pull(settings, company, last.known_at(company.cutoff_hours))
     refresh_identity(settings, Landing(settings.landing, settings.quarantine).manifest())

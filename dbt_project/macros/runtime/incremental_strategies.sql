@@ -9,9 +9,7 @@
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set week = (arg_dict['unique_key'] or ['week']) | first -%}
     delete from {{ arg_dict['target_relation'] }}
-    where
-        ({{ week }} >= cast('{{ run_first_week() }}' as date) and {{ week }} <= cast('{{ run_last_week() }}' as date))
-        or {{ week }} is null;
+    where {{ of_run_weeks(week) }};
 
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}

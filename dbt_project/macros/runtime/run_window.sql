@@ -54,3 +54,8 @@
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 {% endmacro %}
+
+{# Of the run's weeks, or of no week at all. #}
+{% macro of_run_weeks(week) -%}
+    (({{ week }} >= {{ run_date(run_first_week()) }} and {{ week }} <= {{ run_date(run_last_week()) }}) or {{ week }} is null)
+{%- endmacro %}

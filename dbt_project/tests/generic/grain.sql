@@ -8,9 +8,7 @@ select
     count(*) as rows_with_key
 from {{ model }}
 {% if slice is not none -%}
-where
-    ({{ slice }} >= {{ run_date(run_first_week()) }} and {{ slice }} <= {{ run_date(run_last_week()) }})
-    or {{ slice }} is null
+where {{ of_run_weeks(slice) }}
 {% endif -%}
 group by {{ columns | join(', ') }}
 having

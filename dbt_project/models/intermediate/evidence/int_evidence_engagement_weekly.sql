@@ -21,7 +21,7 @@ touches as (
             order by occurred_at desc nulls last, note_id asc nulls last
         ) as recency
     from notes_of_touches
-    where direction = 'two_way' and lower(activity_type) not in ('pulse', 'sentiment', 'csm_pulse')
+    where direction = 'two_way' and not {{ is_pulse('activity_type') }}
 
 ),
 

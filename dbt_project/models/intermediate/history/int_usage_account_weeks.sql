@@ -9,6 +9,7 @@ select
     load_id,
     cast(coalesce(sum(case when not is_roll_up then events end), 0) as bigint) as events,
     min(case when not is_roll_up then last_occurred_at end) as first_day_at,
+    min(case when events > 0 then usage_date end) as first_used_on,
     max(case when events > 0 then last_occurred_at end) as last_occurred_at
 from {{ ref('int_usage_days') }}
 {% if is_incremental() -%}

@@ -16,7 +16,7 @@ notes as (
         ) as is_meeting,
         coalesce(direction, 'unknown') = 'two_way' as is_two_way
     from known_notes
-    where lower(activity_type) not in ('pulse', 'sentiment', 'csm_pulse')
+    where not {{ is_pulse('activity_type') }}
 
 ),
 

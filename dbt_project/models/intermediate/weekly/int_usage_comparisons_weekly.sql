@@ -83,31 +83,7 @@ year_before as (
 
 ),
 
--- The first use may lie anywhere in the past: of events by weeks of use, a tenth of the days; of roll-ups by their days.
-starts as (
-
-    select
-        source_kind,
-        source_system,
-        source_instance,
-        source_account_id,
-        counts_from_week,
-        cast(first_day_at as date) as first_used_on
-    from {{ ref('int_usage_account_weeks') }}
-    where first_day_at is not null
-    union all
-    select
-        source_kind,
-        source_system,
-        source_instance,
-        source_account_id,
-        counts_from_week,
-        usage_date as first_used_on
-    from {{ ref('int_usage_days') }}
-    where is_roll_up and events > 0
-
-),
-
+-- The first use may lie anywhere in the past: told by weeks of use, a tenth of the days.
 first_uses as (
 
     select
@@ -118,8 +94,9 @@ first_uses as (
         uses.source_instance,
         uses.source_account_id,
         min(uses.first_used_on) as first_used_on
-    from starts as uses
+    from {{ ref('int_usage_account_weeks') }} as uses
     inner join {{ links }} as links on uses.counts_from_week <= links.week and {{ same_key }}
+    where uses.first_used_on is not null
     group by
         links.week, links.account_id, uses.source_kind, uses.source_system, uses.source_instance, uses.source_account_id
 
