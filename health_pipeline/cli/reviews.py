@@ -40,13 +40,20 @@ def weekly(
     ] = None,
 ) -> None:
     """Run the weekly review and publish it, if the audit lets it through."""
-    from health_pipeline.orchestration.run import run_weekly, weeks_to_review  # noqa: PLC0415
+    from health_pipeline.orchestration.beside import Beside  # noqa: PLC0415
+    from health_pipeline.orchestration.weeks import weeks_to_review  # noqa: PLC0415
 
     with failing_in_one_sentence(out), show_progress(out):
         settings = Settings()
         company = load_company(settings.policy).model
         chosen = weeks_to_review(Week.parse(week), weeks, company, SystemClock().now())
-        outcome = run_weekly(settings, chosen, restate)
+        beside = Beside.of(settings)
+        with beside.begun():
+            # Dagster and the rooms are loaded meanwhile
+            from health_pipeline.orchestration.build import build_definitions  # noqa: PLC0415
+            from health_pipeline.orchestration.run import run_weekly  # noqa: PLC0415
+
+            outcome = run_weekly(settings, chosen, restate, build_definitions(settings, beside=beside))
         out.print(outcome.detail)
 
 

@@ -58,6 +58,18 @@ def build_crosswalk(
     shared_domains: Collection[str] | None = None,
     first_known_at: datetime | None = None,
 ) -> Crosswalk:
+    """`crosswalk_of` the fold of these; see `fold_landed` for the parameters."""
+    return crosswalk_of(fold_landed(source_accounts, loads, overrides, shared_domains, first_known_at))
+
+
+def fold_landed(
+    source_accounts: pa.Table,
+    loads: pa.Table,
+    overrides: Overrides | None = None,
+    shared_domains: Collection[str] | None = None,
+    first_known_at: datetime | None = None,
+    begun: Fold | None = None,
+) -> Fold:
     """Make accounts out of landed `source_account` rows.
 
     The rows are taken in the order in which they could be known, whatever the order they are given in: an
@@ -75,22 +87,26 @@ def build_crosswalk(
     shared_domains : domains that are no evidence; by default the free-mail providers
     first_known_at : `known_at` of the first week after the first load, naive UTC: until then the order of the
         loads decides nothing
-
-    Returns
-    -------
-    Crosswalk
-        Rows sorted by their keys; the same input gives the same tables.
+    begun : the fold of fewer loads, which is gone on with where what is new comes later than all of it; the result is
+        the same with it and without
     """
     overrides = overrides or Overrides()
     shared = free_mail_domains() if shared_domains is None else frozenset(shared_domains)
     ignored = shared | frozenset(overrides.ignored_domains)
-    fold = Fold(read_changes(source_accounts, loads, first_known_at), overrides, ignored)
+    changes = read_changes(source_accounts, loads, first_known_at)
+    goes_on = begun is not None and begun.goes_on(changes, overrides, ignored)
+    fold = begun if begun is not None and goes_on else Fold(changes, overrides, ignored)
     fold.run()
+    return fold
+
+
+def crosswalk_of(fold: Fold) -> Crosswalk:
+    """What a fold came to, as tables: rows sorted by their keys; the same input gives the same tables."""
     return Crosswalk(
         accounts=_account_table(fold),
         links=_link_table(fold),
-        unmatched=unmatched_table(fold.known, ignored, fold.minting_kind(None)),
-        possible_duplicates=possible_duplicates(fold.known, ignored),
+        unmatched=unmatched_table(fold.known, fold.ignored, fold.minting_kind(None)),
+        possible_duplicates=possible_duplicates(fold.known, fold.ignored),
         unknown_accounts=tuple(fold.waiting()),
     )
 

@@ -34,15 +34,18 @@ class Link:
     valid_to: datetime | None = None
 
 
+Moment = tuple[datetime, Change | Override | Merge]
+
+
 class Fold:
     """Takes one moment after the other; all that happens at a moment is known before anything is decided."""
 
     def __init__(self, changes: Changes, overrides: Overrides, ignored_domains: Collection[str]) -> None:
         self.known = Known(changes.sources)
         self.links: list[Link] = []
-        self._changes = changes.changes
-        self._ignored = frozenset(ignored_domains)
-        self._decisions: list[Override | Merge] = [*overrides.overrides, *overrides.merges]
+        self._moments = _moments(changes, overrides)
+        self._folded = 0
+        self.ignored = frozenset(ignored_domains)
         self._waiting: dict[str, set[Node]] = {}
         self._merges_waiting: list[Merge] = []
         self._connected = [
@@ -54,14 +57,26 @@ class Fold:
 
     def run(self) -> None:
         """Fold every change, and every person's decision at the moment from which it counts."""
-        moments: list[tuple[datetime, Change | Override | Merge]] = [
-            *((decision.effective_from, decision) for decision in self._decisions),
-            *((change.at, change) for change in self._changes),
-        ]
-        # the sort is stable: decisions come first, changes keep their order
-        moments.sort(key=lambda moment: moment[0])
-        for at, batch in groupby(moments, key=lambda moment: moment[0]):
+        for at, batch in groupby(self._moments[self._folded :], key=lambda moment: moment[0]):
             self._step(at, [item for _, item in batch])
+        self._folded = len(self._moments)
+
+    def goes_on(self, changes: Changes, overrides: Overrides, ignored_domains: Collection[str]) -> bool:
+        """Whether these end in something later and are otherwise what was folded: if so, `run` folds what is later.
+
+        False where anything earlier came to it, or any source counts from another time: then only a new fold is right.
+        """
+        moments = _moments(changes, overrides)
+        is_later = (
+            changes.sources == self.known.sources
+            and self.ignored == frozenset(ignored_domains)
+            and moments[: self._folded] == self._moments[: self._folded]
+            # what happens at one moment is known before anything of it is decided
+            and (not 0 < self._folded < len(moments) or moments[self._folded][0] > moments[self._folded - 1][0])
+        )
+        if is_later:
+            self._moments = moments
+        return is_later
 
     def minting_kind(self, at: datetime | None) -> str | None:
         """The strongest kind connected at that time (None: by now) that makes accounts; no other does."""
@@ -165,7 +180,7 @@ class Fold:
                 match = (
                     by_anchor(self.known, node)
                     or by_external_id(self.known, node)
-                    or by_domain(self.known, node, self._ignored, kind)
+                    or by_domain(self.known, node, self.ignored, kind)
                 )
                 if match is not None:
                     self.known.decide(node, match)
@@ -205,7 +220,7 @@ class Fold:
         settled: set[Node] = set()
         for node in candidates:
             # no account is minted here, so no kind is held back from a second record
-            decision = by_domain(self.known, node, self._ignored, None)
+            decision = by_domain(self.known, node, self.ignored, None)
             if decision is not None:
                 self.known.decide(node, decision)
                 settled.add(node)
@@ -257,6 +272,17 @@ class Fold:
             at,
             decision.decided_by,
         )
+
+
+def _moments(changes: Changes, overrides: Overrides) -> list[Moment]:
+    decisions: list[Override | Merge] = [*overrides.overrides, *overrides.merges]
+    moments: list[Moment] = [
+        *((decision.effective_from, decision) for decision in decisions),
+        *((change.at, change) for change in changes.changes),
+    ]
+    # the sort is stable: decisions come first, changes keep their order
+    moments.sort(key=lambda moment: moment[0])
+    return moments
 
 
 def _is_same(before: Decision | None, after: Decision | None) -> bool:

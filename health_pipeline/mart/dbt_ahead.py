@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,10 +22,11 @@ logger = get_logger("mart")
 
 
 class DbtAhead:
-    """One process of dbt, begun on entering; what is not taken ends on leaving.
+    """One process of dbt; on entering it parses the project, and what is not taken ends on leaving.
 
     Loading dbt takes 3 to 4 seconds of one core and parsing the project 2 to 3, while the first steps leave another one
-    idle. It opens no warehouse before it is told to build.
+    idle. It writes nothing before it is entered, which is under the run's lock, and opens no warehouse before it is
+    told to build.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -32,33 +34,46 @@ class DbtAhead:
         self._process: subprocess.Popen[bytes] | None = None
         self._variables: dict[str, Any] = {}
 
-    def __enter__(self) -> DbtAhead:
-        try:
-            self._variables = lasting_vars(self._settings, load_company(self._settings.policy).model)
-        except PolicyError as error:
-            # The step that needs the document says so, with what to do.
-            logger.warning("dbt_not_started_ahead", reason=str(error))
-            return self
-        parse = ["parse", "--target", self._settings.target, "--vars", json.dumps(self._variables)]
+    def load(self) -> None:
+        """Start the process, which loads dbt, and reads and writes nothing; `end` ends it."""
+        if self._process is not None:
+            return
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "health_pipeline.mart.dbt_waiting", json.dumps(parse)],
+            [sys.executable, "-m", "health_pipeline.mart.dbt_waiting"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=DBT_PROJECT,
             env={**os.environ, **dbt_environment(self._settings), **streamed_environment(self._settings)},
         )
+
+    def __enter__(self) -> DbtAhead:
+        try:
+            self._variables = lasting_vars(self._settings, load_company(self._settings.policy).model)
+        except PolicyError as error:
+            # The step that needs the document says so, with what to do.
+            logger.warning("dbt_not_started_ahead", reason=str(error))
+            self.end()
+            return self
+        self.load()
+        self._tell(["parse", "--target", self._settings.target, "--vars", json.dumps(self._variables)])
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End the process where it was not taken."""
         process, self._process = self._process, None
         if process is None:
             return
         assert process.stdin is not None  # it was asked for
         assert process.stdout is not None
-        process.stdin.close()
+        # one that has died reads no more of what it was told
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         process.stdout.close()
         try:
             process.wait(ENDS_WITHIN_SECONDS)
@@ -86,15 +101,24 @@ class DbtAhead:
             "args": [*args, "--target", self._settings.target, "--vars", json.dumps(variables)],
             "environment": dict(environment),
         }
-        assert process.stdin is not None  # it was asked for
-        try:
-            process.stdin.write(json.dumps(told).encode() + b"\n")
-            process.stdin.close()
-        except BrokenPipeError:
-            logger.warning("dbt_ahead_died", exit_code=process.wait())
+        if not self._tell(told):
             return None
+        assert process.stdin is not None  # it was asked for
+        process.stdin.close()
         self._process = None
         return process
+
+    def _tell(self, words: object) -> bool:
+        """Write a line to the process; False where it has died."""
+        assert self._process is not None  # it was started
+        assert self._process.stdin is not None  # it was asked for
+        try:
+            self._process.stdin.write(json.dumps(words).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            logger.warning("dbt_ahead_died", exit_code=self._process.wait())
+            return False
+        return True
 
 
 def streamed_environment(settings: Settings) -> dict[str, str]:

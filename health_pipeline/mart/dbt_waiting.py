@@ -1,7 +1,7 @@
-"""A dbt that waits: it loads dbt and parses the project, and builds once its arguments come on standard input.
+"""A dbt that waits: it loads dbt, then parses the project and builds as the lines of its standard input say.
 
-A program of its own, `python -m health_pipeline.mart.dbt_waiting PARSE_ARGUMENTS`, started by
-`health_pipeline.mart.dbt_ahead`. When its input ends before a line came, it ends too: nobody needs it any more.
+A program of its own, `python -m health_pipeline.mart.dbt_waiting`, started by `health_pipeline.mart.dbt_ahead`. When
+its input ends before a line came, it ends too: nobody needs it any more.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(parse_args: Sequence[str]) -> int:
-    """Parse, wait, and run what the line says: a JSON object with `args` and `environment`.
+def main() -> int:
+    """Parse with the arguments of the first line, a JSON array; run what the second says, an object with `args` and
+    `environment`.
 
     Returns
     -------
@@ -24,9 +24,12 @@ def main(parse_args: Sequence[str]) -> int:
     """
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - this is what takes seconds
 
+    line = sys.stdin.readline()
+    if not line:
+        return 0
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         # https://docs.getdbt.com/reference/programmatic-invocations#reusing-objects
-        parsed = dbtRunner().invoke(list(parse_args))
+        parsed = dbtRunner().invoke(json.loads(line))
     line = sys.stdin.readline()
     if not line:
         return 0
@@ -41,7 +44,7 @@ def main(parse_args: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(json.loads(sys.argv[1])))
+        sys.exit(main())
     except KeyboardInterrupt:
         # Ctrl-C goes to all: the run says so.
         sys.exit(130)

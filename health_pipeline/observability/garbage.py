@@ -11,6 +11,13 @@ from contextlib import contextmanager
 RARE = (200_000, 20, 20)
 
 
+def collect_rarely() -> None:
+    """Search seldom from now on, as long as the process lasts."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*RARE)
+
+
 @contextmanager
 def rare_collections() -> Iterator[None]:
     """Search seldom, and not among what was there before, such as imported modules; then as before.
@@ -18,9 +25,7 @@ def rare_collections() -> Iterator[None]:
     Seen: a fifth of the CPU seconds in which packets are built went into searches that found nothing.
     """
     before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*RARE)
+    collect_rarely()
     try:
         yield
     finally:

@@ -9,12 +9,14 @@ from typing import Any
 import dagster as dg
 
 from health_pipeline.contract.clocks import SystemClock
+from health_pipeline.orchestration.beside import Beside
 from health_pipeline.orchestration.home import prepare_home
 from health_pipeline.orchestration.jobs import DECISIONS_JOB, QUARTERLY_JOB, VALIDATION_JOB, WEEKLY_JOB, build_job
 from health_pipeline.orchestration.partitions import quarterly_partitions, weekly_partitions
 from health_pipeline.orchestration.resources import (
     Notifier,
     base_copy_resource,
+    crosswalk_ahead_resource,
     dbt_ahead_resource,
     meanwhile_resource,
     run_lock_resource,
@@ -32,7 +34,9 @@ for category in (dg.BetaWarning, dg.PreviewWarning):
 
 
 def build_definitions(
-    settings: Settings | None = None, resource_overrides: Mapping[str, Any] | None = None
+    settings: Settings | None = None,
+    resource_overrides: Mapping[str, Any] | None = None,
+    beside: Beside | None = None,
 ) -> dg.Definitions:
     """Everything Dagster knows of this project. Reads settings and policy, connects to nothing.
 
@@ -40,6 +44,7 @@ def build_definitions(
     ----------
     settings : the state folder and policy to use; from the environment where it is None
     resource_overrides : resources a test puts in the place of the real ones
+    beside : what works beside the runs of this process, where it is begun already
 
     Raises
     ------
@@ -60,6 +65,7 @@ def build_definitions(
     import health_pipeline.text.assets as text  # noqa: PLC0415
 
     settings = settings or Settings()
+    beside = beside or Beside.of(settings)
     prepare_home(settings)
     company = load_company(settings.policy).model
     weekly, quarterly = weekly_partitions(company), quarterly_partitions(company)
@@ -102,9 +108,10 @@ def build_definitions(
         "clock": SystemClock(),
         "run_lock": run_lock_resource(settings),
         "run_record": run_record_resource(settings),
-        "second_process": second_process_resource,
+        "second_process": second_process_resource(beside),
+        "crosswalk_ahead": crosswalk_ahead_resource(beside),
         "base_copy": base_copy_resource(settings),
-        "dbt_ahead": dbt_ahead_resource(settings),
+        "dbt_ahead": dbt_ahead_resource(beside),
         "meanwhile": meanwhile_resource,
         "notifier": Notifier(webhook_url=settings.webhook_url or ""),
     }

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from health_pipeline.contract.clocks import last_ended_week, naive_utc
 from health_pipeline.contract.landing import landing_tables
 from health_pipeline.identity.crosswalk import build_crosswalk
+from health_pipeline.identity.landed import first_known_at, read_source_accounts
 from health_pipeline.identity.overrides import load_overrides
-from health_pipeline.identity.store import first_known_at, read_source_accounts
 from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.policy.company import CompanyPolicy, load_company
 from health_pipeline.policy.health_score import HealthScorePolicy, load_health_score

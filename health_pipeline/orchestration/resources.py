@@ -12,12 +12,14 @@ from typing import Any
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from health_pipeline.identity.ahead import CrosswalkAhead
 from health_pipeline.mart.connection import wait_until_free
 from health_pipeline.mart.dbt_ahead import DbtAhead
 from health_pipeline.observability.garbage import rare_collections
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.webhook import is_web_address, post_json
 from health_pipeline.observability.workers import Workers
+from health_pipeline.orchestration.beside import Beside
 from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
@@ -56,6 +58,20 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
     return run_lock
 
 
+def crosswalk_ahead_resource(beside: Beside) -> dg.ResourceDefinition:
+    """Begun with the run, where it was not before; what it reads never changes."""
+
+    @dg.resource(
+        description="The crosswalk of what is landed, begun in the second process while sources are pulled.",
+        required_resource_keys={"second_process"},
+    )
+    def crosswalk_ahead() -> CrosswalkAhead:
+        beside.crosswalk.begin()
+        return beside.crosswalk
+
+    return crosswalk_ahead
+
+
 def base_copy_resource(settings: Settings) -> dg.ResourceDefinition:
     """Begun with the run, under its lock: no other run publishes meanwhile."""
 
@@ -70,15 +86,15 @@ def base_copy_resource(settings: Settings) -> dg.ResourceDefinition:
     return base_copy
 
 
-def dbt_ahead_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Begun with the run, under its lock."""
+def dbt_ahead_resource(beside: Beside) -> dg.ResourceDefinition:
+    """Entered with the run, under its lock: from then on it writes."""
 
     @dg.resource(
         description="A dbt that is loaded and parses the project while the first steps are at work.",
         required_resource_keys={"run_lock"},
     )
     def dbt_ahead() -> Iterator[DbtAhead]:
-        with DbtAhead(settings) as ahead:
+        with beside.dbt as ahead:
             yield ahead
 
     return dbt_ahead
@@ -96,14 +112,18 @@ def meanwhile_resource() -> Callable[[], None]:
     ).start
 
 
-@dg.resource(
-    description="A second process for work beside the run; Python searches for garbage seldom while it lasts.",
-    required_resource_keys={"run_lock"},
-)
-def second_process_resource() -> Iterator[Workers]:
+def second_process_resource(beside: Beside) -> dg.ResourceDefinition:
     """As long as a run, whoever started it; ended before the run lets go of its lock."""
-    with rare_collections(), Workers() as second:
-        yield second
+
+    @dg.resource(
+        description="A second process for work beside the run; Python searches for garbage seldom while it lasts.",
+        required_resource_keys={"run_lock"},
+    )
+    def second_process() -> Iterator[Workers]:
+        with rare_collections(), beside.second as second:
+            yield second
+
+    return second_process
 
 
 @contextlib.contextmanager

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from health_pipeline.contract.clocks import Quarter, Week, last_ended_week, weeks_between
+from health_pipeline.contract.clocks import Quarter, Week
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.home import dagster_instance
 from health_pipeline.orchestration.jobs import QUARTERLY_JOB, WEEKLY_JOB
 from health_pipeline.orchestration.sensors import first_reason
-from health_pipeline.policy.company import CompanyPolicy, load_company
+from health_pipeline.policy.company import load_company
 from health_pipeline.settings import Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -34,29 +33,6 @@ class RunOutcome:
     release: str
     is_published: bool
     detail: str
-
-
-def weeks_to_review(week: Week, count: int, company: CompanyPolicy, now: datetime) -> list[Week]:
-    """The `count` weeks up to `week`.
-
-    Raises
-    ------
-    ValueError
-        If the week has not ended, or lies before the first reviewable week.
-    """
-    newest = last_ended_week(now, company.cutoff_hours)
-    if week > newest:
-        raise ValueError(
-            f"Week {week} can't be reviewed yet: it is known at {week.known_at(company.cutoff_hours):%Y-%m-%d %H:%M} "
-            f"UTC; the newest one that can is {newest}."
-        )
-    weeks = list(weeks_between(week.shift(1 - count), week))
-    if weeks[0].monday < company.first_week:
-        raise ValueError(
-            f"{count} weeks up to {week} start at {weeks[0]}, before the first reviewable week {company.first_week} "
-            f"(first_week in company.yaml); give fewer --weeks or set first_week earlier."
-        )
-    return weeks
 
 
 def run_weekly(

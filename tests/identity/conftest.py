@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +15,8 @@ from health_pipeline.contract.landing import arrow_schema, landing_tables
 from health_pipeline.identity.crosswalk import Crosswalk, build_crosswalk
 from health_pipeline.identity.match import links_as_known
 from health_pipeline.identity.overrides import Overrides
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 START = datetime(2026, 1, 5, 2)
 SCHEMA = arrow_schema(landing_tables()["source_account"])

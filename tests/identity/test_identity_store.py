@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from health_pipeline.identity.crosswalk import ACCOUNT_SCHEMA, LINK_SCHEMA
+from health_pipeline.identity.landed import first_known_at, read_source_accounts
 from health_pipeline.identity.match import match_rate
-from health_pipeline.identity.store import first_known_at, read_source_accounts, refresh_identity
+from health_pipeline.identity.store import refresh_identity
 from health_pipeline.identity.unmatched import SUGGESTION_SCHEMA
 from health_pipeline.policy.documents import PolicyError
 from health_pipeline.settings import Settings

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from health_pipeline.identity.crosswalk import build_crosswalk
+from health_pipeline.identity.landed import read_source_accounts
 from health_pipeline.identity.match import match_rate
 from health_pipeline.identity.overrides import account_id_of
-from health_pipeline.identity.store import read_source_accounts
 from health_pipeline.policy.company import load_company
 from health_pipeline.sources.demo import DemoCompany
 from health_pipeline.sources.landing import Landing

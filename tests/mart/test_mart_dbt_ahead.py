@@ -89,6 +89,41 @@ def test_what_nobody_takes_ends_with_the_run_and_opens_no_warehouse(settings: Se
         os.kill(process.pid, 0)
 
 
+def test_loaded_early_it_is_the_one_that_parses_and_builds(settings: Settings) -> None:
+    _, weeks = variables_of(settings)
+    ahead = DbtAhead(settings)
+    ahead.load()
+    loaded = ahead._process
+    ahead.load()
+    # before it is entered, under the run's lock, it writes nothing
+    assert not (settings.home / "dbt").exists()
+    with ahead:
+        process = ahead.take(ONE_MODEL, without_landing(ahead), weeks)
+        assert process is not None
+        assert process is loaded
+        assert process.stdout is not None
+        said = process.stdout.read()
+        assert process.wait() == 0, said
+    # the next run of this process begins anew
+    with ahead:
+        again = ahead._process
+        assert again is not None
+        assert again is not loaded
+    assert again.poll() is not None
+
+
+def test_one_that_died_before_the_run_is_none(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    variables, weeks = variables_of(settings)
+    ahead = DbtAhead(settings)
+    ahead.load()
+    assert ahead._process is not None
+    ahead._process.kill()
+    ahead._process.wait()
+    with ahead:
+        assert ahead.take(ONE_MODEL, variables, weeks) is None
+    assert "dbt_ahead_died" in caplog.text
+
+
 def test_of_other_variables_or_a_dead_one_there_is_none(settings: Settings) -> None:
     variables, weeks = variables_of(settings)
     with DbtAhead(settings) as ahead:

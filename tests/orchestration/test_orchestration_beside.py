@@ -1,0 +1,64 @@
+"""What works beside a run: begun before it, ended with it whatever became of it, and nothing written for it."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from health_pipeline.identity.ahead import LINKS_FOR_SECOND
+from health_pipeline.identity.store import LINK_FILE
+from health_pipeline.observability.garbage import RARE
+from health_pipeline.orchestration.beside import Beside
+from health_pipeline.settings import Settings
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A company with as many links as pay a second process."""
+    settings = Settings(home=tmp_path / "home")
+    settings.identity.mkdir(parents=True)
+    pq.write_table(pa.table({"account_id": ["acc_000000000000"] * LINKS_FOR_SECOND}), settings.identity / LINK_FILE)
+    return settings
+
+
+def test_what_is_begun_ends_with_a_run_that_failed_and_has_written_nothing(settings: Settings) -> None:
+    beside = Beside.of(settings)
+
+    def fail() -> None:
+        dbt = beside.dbt._process
+        assert dbt is not None
+        begun.extend((dbt.pid, beside.second.submit(os.getpid).result()))
+        raise RuntimeError("no such week")
+
+    begun: list[int] = []
+    with pytest.raises(RuntimeError, match="no such week"), beside.begun():
+        fail()
+    assert len(begun) == 2
+    assert not any(is_alive(process) for process in begun)
+    assert [path.relative_to(settings.home).as_posix() for path in settings.home.rglob("*") if path.is_file()] == [
+        f"identity/{LINK_FILE}"
+    ]
+
+
+def test_the_second_process_searches_for_garbage_seldom(settings: Settings) -> None:
+    with Beside.of(settings).second as second:
+        assert second.submit(gc.get_threshold).result() == RARE
+
+
+def test_a_small_company_has_no_second_process_begun(tmp_path: Path) -> None:
+    beside = Beside.of(Settings(home=tmp_path))
+    with beside.begun():
+        assert not beside.second.is_running
