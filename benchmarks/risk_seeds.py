@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from health_pipeline.contract.clocks import Week, weeks_between
-from health_pipeline.identity.store import LINK_FILE, refresh_identity
+from health_pipeline.identity.landed import build_landed
+from health_pipeline.identity.store import LINK_FILE, write_crosswalk
 from health_pipeline.mart.connection import open_duckdb
 from health_pipeline.mart.dbt import dbt_vars, run_dbt, write_landing_manifest
 from health_pipeline.mart.risk_records import MODEL, RECORD_COLUMNS
@@ -70,7 +71,7 @@ def make_company(home: Path, seed: int, accounts: int, weeks: int, newest: Week 
     reviewed = list(weeks_between(Week(company.first_week), newest))[-weeks:]
     pull(settings, company, reviewed[-1].known_at(company.cutoff_hours))
     landing = Landing(settings.landing, settings.quarantine)
-    refresh_identity(settings, landing.manifest())
+    write_crosswalk(settings, build_landed(settings, landing.manifest()))
     read_unread(settings)
     write_landing_manifest(settings, landing.manifest())
     run_dbt(settings, ["run", "--select", f"+{FEATURES}", f"+{MODEL}"], dbt_vars(settings, company, reviewed))

@@ -27,7 +27,8 @@ from scipy import stats
 
 from health_pipeline.contract.clocks import Week, weeks_between
 from health_pipeline.contract.mart import empty_table
-from health_pipeline.identity.store import refresh_identity
+from health_pipeline.identity.landed import build_landed
+from health_pipeline.identity.store import write_crosswalk
 from health_pipeline.mart.dbt import dbt_vars, run_dbt, write_landing_manifest
 from health_pipeline.mart.warehouse import read_mart
 from health_pipeline.orchestration.demo import NEWEST_WEEK
@@ -126,7 +127,7 @@ def make_features(settings: Settings, seed: int, accounts: int) -> dict[str, pa.
     weeks = list(weeks_between(Week(company.first_week), NEWEST_WEEK))
     pull(settings, company, weeks[-1].known_at(company.cutoff_hours))
     manifest = Landing(settings.landing, settings.quarantine).manifest()
-    refresh_identity(settings, manifest)
+    write_crosswalk(settings, build_landed(settings, manifest))
     write_landing_manifest(settings, manifest)
     run_dbt(settings, ["run", "--select", *(f"+{name}" for name in TABLES)], dbt_vars(settings, company, weeks))
     return {name: read_mart(settings, name) for name in TABLES}

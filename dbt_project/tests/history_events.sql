@@ -36,7 +36,7 @@ select
     count(*) as facts
 from {{ ref('int_usage_event') }}
 where
-    -- A moment even where nothing is pending: compared with nothing, every event of all time was read. Not a literal, as in models:
+    -- A moment even where nothing is pending: compared with nothing, every event of all time was read. Models have it as a literal;
     -- a test is compiled where nothing was built yet.
     occurred_at >= (
         select coalesce(min(staged.occurred_at), cast('9999-12-31' as timestamp)) from {{ ref('stg_usage_event') }} as staged

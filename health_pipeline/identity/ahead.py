@@ -10,12 +10,15 @@ import pyarrow.parquet as pq
 from health_pipeline.identity.crosswalk import Crosswalk, crosswalk_of
 from health_pipeline.identity.landed import Begun, build_landed, fold_files
 from health_pipeline.identity.store import LINK_FILE
+from health_pipeline.observability.garbage import give_back_memory
+from health_pipeline.observability.logs import get_logger
 from health_pipeline.observability.workers import Workers, result_of
 from health_pipeline.settings import Settings
 from health_pipeline.sources.landing import Landing
 
 # Below so many links the second process costs more (a second or two to start) than it gives.
 LINKS_FOR_SECOND = 20_000
+logger = get_logger("identity")
 
 
 class CrosswalkAhead:
@@ -33,10 +36,13 @@ class CrosswalkAhead:
         self._has_begun = False
 
     def begin(self) -> None:
-        """Begin, where there is so much that it pays; once."""
-        if not self._has_begun and _links_before(self._settings) >= LINKS_FOR_SECOND:
-            self._second.submit(begin, self._settings)
-            self._has_begun = True
+        """Begin, where there is so much that it pays and it was not begun already."""
+        # with a run that failed its second process has ended, and what was begun there
+        if self._has_begun and self._second.is_running:
+            return
+        self._has_begun = _links_before(self._settings) >= LINKS_FOR_SECOND
+        if self._has_begun:
+            self._second.submit(fold_landed_so_far, self._settings)
 
     def finish(self, manifest: pa.Table) -> Crosswalk:
         """The crosswalk of the manifest's loads, wherever it was begun.
@@ -51,23 +57,33 @@ class CrosswalkAhead:
         if not self._has_begun:
             return build_landed(self._settings, manifest)
         self._has_begun = False
-        return result_of(self._second.submit(finish, self._settings, manifest))
+        made = self._second.submit(fold_the_rest, self._settings, manifest)
+        # records and nodes know each other: half a gigabyte would stay through the rest of the run
+        self._second.submit(give_back_memory)
+        crosswalk, is_on_top = result_of(made)
+        logger.info("folded", on_top_of_what_was_begun=is_on_top)
+        return crosswalk
 
 
-# What this process has begun, by the state folder it is of; `finish` takes it away.
+# Of the process this is called in: by state folder, what `fold_landed_so_far` made and `fold_the_rest` takes away.
 _begun: dict[Path, Begun] = {}
 
 
-def begin(settings: Settings) -> None:
-    """Fold what is landed, and keep that in this process until `finish`."""
+def fold_landed_so_far(settings: Settings) -> None:
+    """Fold what is landed, and keep that in this process until `fold_the_rest`."""
     _begun[settings.home] = fold_files(settings, Landing(settings.landing, settings.quarantine).manifest())
 
 
-def finish(settings: Settings, manifest: pa.Table) -> Crosswalk:
-    """The crosswalk of the manifest's loads; what `begin` folded in this process is not folded again."""
-    return crosswalk_of(fold_files(settings, manifest, _begun.pop(settings.home, None)).fold)
+def fold_the_rest(settings: Settings, manifest: pa.Table) -> tuple[Crosswalk, bool]:
+    """The crosswalk of the manifest's loads, and whether it came on top of what this process had folded."""
+    begun = _begun.pop(settings.home, None)
+    folded = fold_files(settings, manifest, begun)
+    return crosswalk_of(folded.fold), begun is not None and folded.fold is begun.fold
 
 
 def _links_before(settings: Settings) -> int:
-    file = settings.identity / LINK_FILE
-    return int(pq.read_metadata(file).num_rows) if file.is_file() else 0
+    """As many as the last run wrote; 0 where it left no file that can be read: it is about to be written anew."""
+    try:
+        return int(pq.read_metadata(settings.identity / LINK_FILE).num_rows)
+    except (OSError, pa.ArrowInvalid):
+        return 0

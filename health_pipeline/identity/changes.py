@@ -104,7 +104,23 @@ def read_changes(source_accounts: pa.Table, loads: pa.Table, first_known_at: dat
     if late:
         changes = [_not_before(change, late.get(change.source)) for change in changes]
     changes.sort(key=lambda change: (change.at, change.sequence, change.source, change.record_id))
-    return Changes(sources, tuple(changes))
+    return Changes(sources, tuple(_that_say_something_new(changes)))
+
+
+def _that_say_something_new(changes: Iterable[Change]) -> Iterable[Change]:
+    """Leave out what a record's changes before say already.
+
+    A record that is missing from a complete extract comes with all its rows: most repeat what the row before said.
+    """
+    said: dict[tuple[int, str], tuple[bool, Attributes | None]] = {}
+    for change in changes:
+        record = (change.source, change.record_id)
+        before = said.get(record)
+        attributes = change.attributes or (before[1] if before else None)
+        is_there = not (change.is_gone or (change.attributes is not None and change.attributes.is_deleted))
+        if before != (is_there, attributes):
+            said[record] = (is_there, attributes)
+            yield change
 
 
 def _not_before(change: Change, at: datetime | None) -> Change:

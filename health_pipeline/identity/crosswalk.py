@@ -87,15 +87,17 @@ def fold_landed(
     shared_domains : domains that are no evidence; by default the free-mail providers
     first_known_at : `known_at` of the first week after the first load, naive UTC: until then the order of the
         loads decides nothing
-    begun : the fold of fewer loads, which is gone on with where what is new comes later than all of it; the result is
-        the same with it and without
+    begun : the fold of fewer loads. Where what is new comes later than all of it, it is gone on with, and given back;
+        the links are the same with it and without
     """
     overrides = overrides or Overrides()
     shared = free_mail_domains() if shared_domains is None else frozenset(shared_domains)
     ignored = shared | frozenset(overrides.ignored_domains)
     changes = read_changes(source_accounts, loads, first_known_at)
-    goes_on = begun is not None and begun.goes_on(changes, overrides, ignored)
-    fold = begun if begun is not None and goes_on else Fold(changes, overrides, ignored)
+    if begun is not None and begun.go_on(changes, overrides, ignored):
+        fold = begun
+    else:
+        fold = Fold(changes, overrides, ignored)
     fold.run()
     return fold
 

@@ -49,10 +49,9 @@ class Fold:
         self._waiting: dict[str, set[Node]] = {}
         self._merges_waiting: list[Merge] = []
         self._connected = [
-            (source.connected_at, rank)
+            (source.connected_at, ANCHOR_KINDS.index(source.kind))
             for source in changes.sources
-            for rank, kind in enumerate(ANCHOR_KINDS)
-            if source.kind == kind
+            if source.kind in ANCHOR_KINDS and source.connected_at < NEVER
         ]
 
     def run(self) -> None:
@@ -61,10 +60,11 @@ class Fold:
             self._step(at, [item for _, item in batch])
         self._folded = len(self._moments)
 
-    def goes_on(self, changes: Changes, overrides: Overrides, ignored_domains: Collection[str]) -> bool:
-        """Whether these end in something later and are otherwise what was folded: if so, `run` folds what is later.
+    def go_on(self, changes: Changes, overrides: Overrides, ignored_domains: Collection[str]) -> bool:
+        """Take what comes later than all that was folded; `run` folds it on top.
 
-        False where anything earlier came to it, or any source counts from another time: then only a new fold is right.
+        False, and nothing is taken, where these do not begin as what was folded, something came to its last moment, or
+        a source counts from another time: then only a new fold is right.
         """
         moments = _moments(changes, overrides)
         is_later = (
@@ -80,11 +80,7 @@ class Fold:
 
     def minting_kind(self, at: datetime | None) -> str | None:
         """The strongest kind connected at that time (None: by now) that makes accounts; no other does."""
-        ranks = [
-            rank
-            for connected_at, rank in self._connected
-            if connected_at < NEVER and (at is None or connected_at <= at)
-        ]
+        ranks = [rank for connected_at, rank in self._connected if at is None or connected_at <= at]
         return ANCHOR_KINDS[min(ranks)] if ranks else None
 
     def waiting(self) -> list[str]:

@@ -22,7 +22,7 @@ from health_pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class Begun:
-    """The files that were read, their rows, and the fold of those."""
+    """The `source_account` files that were read, their rows, and the fold of those."""
 
     paths: tuple[str, ...]
     rows: pa.Table
@@ -43,7 +43,13 @@ def build_landed(settings: Settings, manifest: pa.Table) -> Crosswalk:
 
 
 def fold_files(settings: Settings, manifest: pa.Table, begun: Begun | None = None) -> Begun:
-    """Fold what the manifest's loads hold; with `begun`, the files it has read are not read again.
+    """Fold what the manifest's loads hold; with `begun`, the files it has read are not read again, nor looked for.
+
+    Parameters
+    ----------
+    settings : where the override file and the policy are
+    manifest : `Landing.manifest()`, one row per load and table
+    begun : what came of fewer loads; not to be used afterwards, for its fold may be gone on with
 
     Raises
     ------

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from health_pipeline.identity.crosswalk import Crosswalk
-from health_pipeline.identity.landed import build_landed
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.settings import Settings
 
@@ -19,29 +18,12 @@ LINK_FILE = "identity_link.parquet"
 SUGGESTION_FILE = "identity_suggestion.parquet"
 
 
-def refresh_identity(settings: Settings, manifest: pa.Table) -> Crosswalk:
-    """Build the crosswalk from the committed loads and write `<HEALTH_HOME>/identity/`.
-
-    The files are made anew each time, from the loads alone: the same loads and overrides give the same rows,
-    and links that were known before a load stay as they were.
-
-    Parameters
-    ----------
-    settings : where state and policy live
-    manifest : `Landing.manifest()`, one row per load and table
-
-    Raises
-    ------
-    PolicyError
-        If the override file or the company policy can't be used; nothing is written then.
-    FileNotFoundError
-        If a file the manifest names is not there; nothing is written then.
-    """
-    return write_crosswalk(settings, build_landed(settings, manifest))
-
-
 def write_crosswalk(settings: Settings, crosswalk: Crosswalk) -> Crosswalk:
-    """Write the three files, each whole or not at all, and say in the log what a person has to see; gives it back."""
+    """Write `<HEALTH_HOME>/identity/`, each file whole or not at all, and log what a person has to see; gives it back.
+
+    The files are made anew each time, from the loads alone: the same loads and overrides give the same rows, and links
+    that were known before a load stay as they were.
+    """
     settings.identity.mkdir(parents=True, exist_ok=True)
     for name, table in (
         (ACCOUNT_FILE, crosswalk.accounts),

@@ -1,4 +1,4 @@
-"""dbt, started with the run: when the features are to be built it is loaded already and has parsed the project."""
+"""dbt, started with the run or before: when features are to be built it is loaded and has parsed the project."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ class DbtAhead:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._variables: dict[str, Any] = {}
+        self._is_told = False
 
     def load(self) -> None:
         """Start the process, which loads dbt, and reads and writes nothing; `end` ends it."""
         if self._process is not None:
             return
+        self._is_told = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "health_pipeline.mart.dbt_waiting"],
             stdin=subprocess.PIPE,
@@ -69,6 +71,9 @@ class DbtAhead:
         process, self._process = self._process, None
         if process is None:
             return
+        if not self._is_told:
+            # it is still loading, and has written nothing
+            process.kill()
         assert process.stdin is not None  # it was asked for
         assert process.stdout is not None
         # one that has died reads no more of what it was told
@@ -112,6 +117,7 @@ class DbtAhead:
         """Write a line to the process; False where it has died."""
         assert self._process is not None  # it was started
         assert self._process.stdin is not None  # it was asked for
+        self._is_told = True
         try:
             self._process.stdin.write(json.dumps(words).encode() + b"\n")
             self._process.stdin.flush()

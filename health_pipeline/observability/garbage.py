@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pyarrow as pa
+
 # New objects until the first search, and searches of a younger generation until one of the next: Python's own are 700,
 # 10 and 10. A run makes millions of records that live until their step ends, and hardly a cycle.
 RARE = (200_000, 20, 20)
@@ -16,6 +18,12 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*RARE)
+
+
+def give_back_memory() -> None:
+    """Collect what cycles hold, once, and give what pyarrow keeps for later back to the system."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
 
 
 @contextmanager

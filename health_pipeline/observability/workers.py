@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Kept = TypeVar("Kept")
@@ -39,6 +40,10 @@ class Workers:
         self._processes = processes
         self._begin = (begin, given)
         self._pool: ProcessPoolExecutor | None = None
+        # spawned, not forked: the process that runs Dagster has threads, and a fork keeps their locks
+        self._context = multiprocessing.get_context("spawn")
+        self._is_left = self._context.Event()
+        self._handed_over: set[Future[Any]] = set()
 
     def __enter__(self) -> Workers:
         """Nothing is started before it is needed: the start costs seconds."""
@@ -47,8 +52,10 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End them; what they have not begun is dropped."""
+        """End them; what they are at and what they have not begun is dropped: nobody asks for it any more."""
         if self._pool is not None:
+            if self._handed_over:
+                self._is_left.set()
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
@@ -64,15 +71,27 @@ class Workers:
 
         A process that was killed while it had nothing to do is replaced.
         """
+        future = self._submit(work, *arguments, **named)
+        self._handed_over.add(future)
+        future.add_done_callback(self._handed_over.discard)
+        return future
+
+    def _submit(
+        self, work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Future[Result]:
         if self._pool is not None:
             try:
                 return self._pool.submit(work, *arguments, **named)
             except BrokenProcessPool:
                 self._pool.shutdown(cancel_futures=True)
-        # spawned, not forked: the process that runs Dagster has threads, and a fork keeps their locks
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(self._processes, context, _begin_worker, self._begin)
-        return self._pool.submit(work, *arguments, **named)
+        self._is_left.clear()
+        self._pool = ProcessPoolExecutor(self._processes, self._context, _begin_worker, (self._is_left, *self._begin))
+        # Ctrl-C goes to all, and one that has just begun to load would die of it in many words
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(work, *arguments, **named)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def results(
         self, work: Callable[[Given], Result], of: Iterable[tuple[Kept, Given]], most_waiting: int
@@ -120,12 +139,18 @@ def result_of(future: Future[Result]) -> Result:
         raise
 
 
-def _begin_worker(begin: Callable[..., None] | None, given: Sequence[object]) -> None:
+def _begin_worker(is_left: Event, begin: Callable[..., None] | None, given: Sequence[object]) -> None:
     # Ctrl-C goes to all: the run decides, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=_end_when_left, args=[is_left], name="end-when-left", daemon=True).start()
     if begin is not None:
         begin(*given)
+
+
+def _end_when_left(is_left: Event) -> None:
+    is_left.wait()
+    os._exit(1)
 
 
 def _end_with_parent() -> None:

@@ -59,7 +59,7 @@ def run_lock_resource(settings: Settings) -> dg.ResourceDefinition:
 
 
 def crosswalk_ahead_resource(beside: Beside) -> dg.ResourceDefinition:
-    """Begun with the run, where it was not before; what it reads never changes."""
+    """Begun with the run, where it was not before; when it is finished, what it read is held against what is landed."""
 
     @dg.resource(
         description="The crosswalk of what is landed, begun in the second process while sources are pulled.",

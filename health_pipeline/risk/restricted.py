@@ -288,7 +288,7 @@ def collect_garbage(settings: Settings, published: Collection[str], now: datetim
         path
         for shelf, _, names in os.walk(folder / BODIES)
         for name in names
-        # a path only for those few that go: of 100,000 bodies it took a second
+        # a path only for those that are not kept: for each of 100,000 bodies it took a second
         if name.endswith(".json") and name[:-5] not in kept and (path := Path(shelf, name)).stat().st_mtime < oldest
     ]
     for path in (folder / REFUSED).glob("*.json"):

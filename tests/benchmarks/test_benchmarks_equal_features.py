@@ -12,7 +12,8 @@ from benchmarks.benchmark import opened, prepare
 from benchmarks.scales import FIRST_WEEK, HISTORY_WEEKS, SCALES
 from benchmarks.usage_comparison import Comparison, UsageComparison
 from health_pipeline.contract.clocks import Week
-from health_pipeline.identity.store import refresh_identity
+from health_pipeline.identity.landed import build_landed
+from health_pipeline.identity.store import write_crosswalk
 from health_pipeline.sources.landing import Landing
 from health_pipeline.sources.pull import pull
 
@@ -27,7 +28,7 @@ def compared(tmp_path_factory) -> tuple[Comparison, UsageComparison]:
     settings, company = opened(folder)
     last = Week(FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS + 1))
     pull(settings, company, last.known_at(company.cutoff_hours))
-    refresh_identity(settings, Landing(settings.landing, settings.quarantine).manifest())
+    write_crosswalk(settings, build_landed(settings, Landing(settings.landing, settings.quarantine).manifest()))
     settings.warehouse.parent.mkdir(parents=True)
     duckdb.connect(str(settings.warehouse)).close()
     comparison = UsageComparison(settings, company, folder / "comparison")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import signal
-from concurrent.futures.process import BrokenProcessPool
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,19 +16,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from drawn_books import IDS, KINDS, LOAD, PAST, decisions, fill
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from health_pipeline.identity import ahead
 from health_pipeline.identity.ahead import CrosswalkAhead
-from health_pipeline.identity.crosswalk import crosswalk_of, fold_landed
+from health_pipeline.identity.crosswalk import Crosswalk, crosswalk_of, fold_landed
 from health_pipeline.identity.landed import build_landed, fold_files
 from health_pipeline.identity.overrides import Overrides
-from health_pipeline.identity.store import refresh_identity
-from health_pipeline.observability.workers import Workers
+from health_pipeline.identity.records import Node
+from health_pipeline.identity.store import LINK_FILE, write_crosswalk
+from health_pipeline.observability.workers import WorkerEndedError, Workers, result_of
+from health_pipeline.policy.company import load_company
 from health_pipeline.policy.documents import PolicyError
 from health_pipeline.settings import Settings
+from health_pipeline.sources.extract import Extract, TableExtract
+from health_pipeline.sources.landing import Landing
 
 QUIET = hypothesis_settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -59,8 +67,10 @@ def test_a_fold_that_was_begun_comes_to_what_a_whole_one_does(
         # `until` keeps historical loads: a late one is among the first here, and missing there
         earlier = whole.until(cut) if cut >= 0 else book.new()
         begun = fold_landed(*earlier.tables(), overrides if knows_decision else Overrides(), begun=begun)
+    folded = fold_landed(*whole.tables(), overrides, begun=begun)
+    event(f"goes on: {folded is begun}")
     assert_same(
-        crosswalk_of(fold_landed(*whole.tables(), overrides, begun=begun)),
+        crosswalk_of(folded),
         crosswalk_of(fold_landed(*whole.tables(), overrides)),
     )
 
@@ -94,15 +104,6 @@ def test_other_shared_domains_begin_anew(book):
     assert fold_landed(*book.tables(), shared_domains=["acme.example"], begun=begun) is not begun
 
 
-def is_broken(second: Workers) -> bool:
-    """Whether it was not noticed yet, and replaced, that the process is gone."""
-    try:
-        second.submit(os.getpid).result()
-    except BrokenProcessPool:
-        return True
-    return False
-
-
 @pytest.fixture
 def landed(book, tmp_path) -> tuple[Settings, pa.Table]:
     """Settings and manifest of a landing of two loads, as files."""
@@ -129,43 +130,147 @@ def test_files_that_are_no_longer_landed_begin_anew(landed, book):
     assert_same(crosswalk_of(fold_files(settings, manifest.slice(0, 1), begun).fold), book.until(0).crosswalk())
 
 
-def test_a_small_company_is_folded_in_the_runs_own_process(landed):
-    settings, manifest = landed
-    refresh_identity(settings, manifest)
+def accounts(*ids: str, at: datetime) -> pa.Table:
+    """What a CRM delivers of these."""
+    return pa.table(
+        {
+            "source_account_id": list(ids),
+            "name": [f"Company {one}" for one in ids],
+            "domain": [f"{one.lower()}.example" for one in ids],
+            "source_updated_at": [at] * len(ids),
+        }
+    )
+
+
+@dataclass
+class Company:
+    """A company whose CRM is landed, as a run finds it."""
+
+    settings: Settings
+
+    @property
+    def landing(self) -> Landing:
+        return Landing(self.settings.landing, self.settings.quarantine)
+
+    def land(self, day: int, *ids: str) -> None:
+        """A complete extract of the CRM, so many days after the first."""
+        at = datetime(2026, 1, 5, 2) + timedelta(days=day)
+        table = TableExtract("source_account", accounts(*ids, at=at), is_complete=True)
+        extract = Extract("crm", "salesforce", "incremental", (table,))
+        result = self.landing.load(extract, load_company(None).model, at, accept=True)
+        assert result.status == "committed", result
+
+    def built(self) -> Crosswalk:
+        """The crosswalk in one go."""
+        return build_landed(self.settings, self.landing.manifest())
+
+
+@pytest.fixture
+def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
+    """Large enough for the second process, with one load."""
+    made = Company(Settings(home=tmp_path / "home"))
+    made.land(0, "C1", "C2", "C3")
+    write_crosswalk(made.settings, made.built())
+    monkeypatch.setattr(ahead, "LINKS_FOR_SECOND", 3)
+    return made
+
+
+def nodes_in_memory() -> int:
+    """In the process this is called in."""
+    return sum(isinstance(one, Node) for one in gc.get_objects())
+
+
+def folded_on_top(caplog: pytest.LogCaptureFixture) -> list[bool]:
+    lines = [json.loads(record.getMessage()) for record in caplog.records if "on_top" in record.getMessage()]
+    return [line["on_top_of_what_was_begun"] for line in lines]
+
+
+def test_what_was_begun_in_the_second_process_is_gone_on_with(company, caplog):
+    caplog.set_level("INFO", "health_pipeline")
     with Workers() as second:
-        crosswalk = CrosswalkAhead(settings, second)
+        crosswalk = CrosswalkAhead(company.settings, second)
+        crosswalk.begin()
+        assert second.submit(len, "begun").result() == len("begun")
+        company.land(7, "C1", "C2", "C3", "C4")
+        whole = company.built()
+        # what was read is not read again
+        Path(company.landing.manifest()["path"][0].as_py()).unlink()
+        assert_same(crosswalk.finish(company.landing.manifest()), whole)
+        # the next run of this process has nothing of this one
+        with pytest.raises(FileNotFoundError, match="belongs to a committed load and is not there"):
+            crosswalk.finish(company.landing.manifest())
+    assert folded_on_top(caplog) == [True]
+
+
+def test_a_record_missing_from_the_newest_extract_goes_on(company, caplog):
+    caplog.set_level("INFO", "health_pipeline")
+    company.land(7, "C1", "C2", "C3", "C4")
+    with Workers() as second:
+        crosswalk = CrosswalkAhead(company.settings, second)
+        crosswalk.begin()
+        assert result_of(second.submit(nodes_in_memory)) == 4
+        company.land(14, "C1", "C3", "C4", "C5")
+        assert_same(crosswalk.finish(company.landing.manifest()), company.built())
+        assert result_of(second.submit(nodes_in_memory)) == 0
+    assert folded_on_top(caplog) == [True]
+
+
+def test_a_small_company_is_folded_in_the_runs_own_process(company, monkeypatch):
+    monkeypatch.setattr(ahead, "LINKS_FOR_SECOND", 4)
+    with Workers() as second:
+        crosswalk = CrosswalkAhead(company.settings, second)
         crosswalk.begin()
         assert not second.is_running
-        assert_same(crosswalk.finish(manifest), build_landed(settings, manifest))
+        assert_same(crosswalk.finish(company.landing.manifest()), company.built())
         assert not second.is_running
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
-def test_a_large_one_is_folded_in_the_second_process(landed, monkeypatch, is_killed):
-    settings, manifest = landed
-    refresh_identity(settings, manifest)
-    monkeypatch.setattr(ahead, "LINKS_FOR_SECOND", 2)
+@pytest.mark.parametrize("content", [b"", b"PAR1 and then the power was cut"])
+def test_links_that_can_not_be_read_hinder_no_run(company, content):
+    (company.settings.identity / LINK_FILE).write_bytes(content)
     with Workers() as second:
-        crosswalk = CrosswalkAhead(settings, second)
+        crosswalk = CrosswalkAhead(company.settings, second)
+        crosswalk.begin()
+        assert not second.is_running
+        assert_same(crosswalk.finish(company.landing.manifest()), company.built())
+
+
+def test_it_is_begun_once_in_a_run_and_anew_after_one_that_failed(company, monkeypatch):
+    handed_over = []
+    submit = Workers.submit
+
+    def noted(workers, work, *given):
+        handed_over.append(work)
+        return submit(workers, work, *given)
+
+    monkeypatch.setattr(Workers, "submit", noted)
+    second = Workers()
+    crosswalk = CrosswalkAhead(company.settings, second)
+    with second:
+        crosswalk.begin()
+        crosswalk.begin()
+        assert handed_over == [ahead.fold_landed_so_far]
+    with second:
+        crosswalk.begin()
+        assert handed_over == [ahead.fold_landed_so_far] * 2
+        assert_same(crosswalk.finish(company.landing.manifest()), company.built())
+
+
+def test_a_process_that_is_killed_at_work_is_said(company):
+    with Workers() as second:
+        crosswalk = CrosswalkAhead(company.settings, second)
         crosswalk.begin()
         process = second.submit(os.getpid).result()
-        if is_killed:
-            os.kill(process, signal.SIGKILL)
-            while is_broken(second):
-                pass
-        assert_same(crosswalk.finish(manifest), build_landed(settings, manifest))
-        # the next run's
-        crosswalk.begin()
-        assert_same(crosswalk.finish(manifest.slice(0, 1)), build_landed(settings, manifest.slice(0, 1)))
+        os.kill(process, signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (process, signal.SIGKILL)).start()
+        with pytest.raises(WorkerEndedError, match="was killed or ran out of memory"):
+            crosswalk.finish(company.landing.manifest())
 
 
-def test_what_is_wrong_is_said_by_the_step_and_not_by_what_begins(landed, monkeypatch):
-    settings, manifest = landed
-    refresh_identity(settings, manifest)
-    monkeypatch.setattr(ahead, "LINKS_FOR_SECOND", 2)
-    (settings.home / "identity_overrides.csv").write_text("source_system\nbilling_system\n")
+def test_what_is_wrong_is_said_by_the_step_and_not_by_what_begins(company):
+    (company.settings.home / "identity_overrides.csv").write_text("source_system\nsalesforce\n")
     with Workers() as second:
-        crosswalk = CrosswalkAhead(settings, second)
+        crosswalk = CrosswalkAhead(company.settings, second)
         crosswalk.begin()
         with pytest.raises(PolicyError, match=r"identity_overrides\.csv line 2"):
-            crosswalk.finish(manifest)
+            crosswalk.finish(company.landing.manifest())

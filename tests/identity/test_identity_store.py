@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from health_pipeline.identity.crosswalk import ACCOUNT_SCHEMA, LINK_SCHEMA
-from health_pipeline.identity.landed import first_known_at, read_source_accounts
+from health_pipeline.identity.landed import build_landed, first_known_at, read_source_accounts
 from health_pipeline.identity.match import match_rate
-from health_pipeline.identity.store import refresh_identity
+from health_pipeline.identity.store import write_crosswalk
 from health_pipeline.identity.unmatched import SUGGESTION_SCHEMA
 from health_pipeline.policy.documents import PolicyError
 from health_pipeline.settings import Settings
@@ -37,7 +37,7 @@ def landed(book, tmp_path):
 
 def test_refresh_writes_what_it_returns(landed, book):
     settings, manifest = landed
-    crosswalk = refresh_identity(settings, manifest)
+    crosswalk = write_crosswalk(settings, build_landed(settings, manifest))
     for name, table, schema in (
         ("identity_account", crosswalk.accounts, ACCOUNT_SCHEMA),
         ("identity_link", crosswalk.links, LINK_SCHEMA),
@@ -57,13 +57,13 @@ def test_refresh_writes_what_it_returns(landed, book):
 
 def test_refresh_again_changes_nothing(landed):
     settings, manifest = landed
-    first = refresh_identity(settings, manifest)
-    assert refresh_identity(settings, manifest).links.equals(first.links)
+    first = write_crosswalk(settings, build_landed(settings, manifest))
+    assert write_crosswalk(settings, build_landed(settings, manifest)).links.equals(first.links)
 
 
 def test_nothing_landed_writes_empty_typed_files(landed):
     settings, manifest = landed
-    refresh_identity(settings, manifest.slice(0, 0))
+    write_crosswalk(settings, build_landed(settings, manifest.slice(0, 0)))
     assert pq.read_table(settings.identity / "identity_link.parquet").schema.equals(LINK_SCHEMA)
 
 
@@ -71,15 +71,15 @@ def test_other_tables_of_a_load_are_not_read(landed):
     settings, manifest = landed
     row = {**manifest.to_pylist()[0], "table_name": "crm_contact", "path": "nowhere.parquet"}
     more = pa.concat_tables([manifest, pa.Table.from_pylist([row], schema=manifest.schema)])
-    assert refresh_identity(settings, more).links.equals(refresh_identity(settings, manifest).links)
+    assert build_landed(settings, more).links.equals(build_landed(settings, manifest).links)
 
 
 def test_a_missing_file_is_named_and_the_old_crosswalk_stays(landed, tmp_path):
     settings, manifest = landed
-    before = refresh_identity(settings, manifest)
+    before = write_crosswalk(settings, build_landed(settings, manifest))
     (tmp_path / "load_2.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"load_2\.parquet belongs to a committed load"):
-        refresh_identity(settings, manifest)
+        write_crosswalk(settings, build_landed(settings, manifest))
     assert pq.read_table(settings.identity / "identity_link.parquet").equals(before.links)
 
 
@@ -91,11 +91,11 @@ def test_the_override_file_of_the_state_folder_is_used(landed):
         "source_system,source_account_id,account_id,effective_from,decided_by,reason\n"
         "billing_system,B2,new,2026-01-10,ana@example.com,a customer the crm does not have\n"
     )
-    crosswalk = refresh_identity(settings, manifest)
+    crosswalk = write_crosswalk(settings, build_landed(settings, manifest))
     assert (crosswalk.accounts.num_rows, crosswalk.unmatched.num_rows) == (3, 0)
     file.write_text("source_system\nbilling_system\n")
     with pytest.raises(PolicyError, match=r"identity_overrides\.csv line 2: source_account_id: Field required"):
-        refresh_identity(settings, manifest)
+        write_crosswalk(settings, build_landed(settings, manifest))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -95,8 +96,6 @@ def test_loaded_early_it_is_the_one_that_parses_and_builds(settings: Settings) -
     ahead.load()
     loaded = ahead._process
     ahead.load()
-    # before it is entered, under the run's lock, it writes nothing
-    assert not (settings.home / "dbt").exists()
     with ahead:
         process = ahead.take(ONE_MODEL, without_landing(ahead), weeks)
         assert process is not None
@@ -110,6 +109,20 @@ def test_loaded_early_it_is_the_one_that_parses_and_builds(settings: Settings) -
         assert again is not None
         assert again is not loaded
     assert again.poll() is not None
+
+
+def test_loaded_early_and_never_entered_it_is_ended_at_once_and_has_written_nothing(settings: Settings) -> None:
+    before = sorted(settings.home.rglob("*"))
+    ahead = DbtAhead(settings)
+    ahead.load()
+    process = ahead._process
+    assert process is not None
+    # so long that it has loaded dbt, and would parse if it were told
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(6)
+    ahead.end()
+    assert process.returncode == -signal.SIGKILL
+    assert sorted(settings.home.rglob("*")) == before
 
 
 def test_one_that_died_before_the_run_is_none(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

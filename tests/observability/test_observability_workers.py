@@ -27,6 +27,20 @@ def test_nothing_is_started_before_it_is_asked_for() -> None:
     assert not second.is_running
 
 
+def test_what_they_are_at_when_they_are_left_is_dropped() -> None:
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="the run failed"), Workers() as second:
+        process = second.submit(os.getpid).result()
+        second.submit(time.sleep, 60)
+        raise RuntimeError("the run failed")
+    assert time.monotonic() - began < 30
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    # and it can be begun anew
+    with second:
+        assert second.submit(os.getpid).result() != process
+
+
 def test_an_error_of_the_work_is_raised_as_it_is() -> None:
     with Workers() as second, pytest.raises(FileNotFoundError, match="nowhere"):
         result_of(second.submit(os.stat, "/nowhere"))

@@ -9,11 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
+from typer.testing import CliRunner
 
+from health_pipeline import cli
 from health_pipeline.identity.ahead import LINKS_FOR_SECOND
 from health_pipeline.identity.store import LINK_FILE
 from health_pipeline.observability.garbage import RARE
 from health_pipeline.orchestration.beside import Beside
+from health_pipeline.orchestration.run import RunOutcome
 from health_pipeline.settings import Settings
 
 
@@ -40,6 +44,7 @@ def test_what_is_begun_ends_with_a_run_that_failed_and_has_written_nothing(setti
     def fail() -> None:
         dbt = beside.dbt._process
         assert dbt is not None
+        assert beside.second.is_running
         begun.extend((dbt.pid, beside.second.submit(os.getpid).result()))
         raise RuntimeError("no such week")
 
@@ -51,6 +56,32 @@ def test_what_is_begun_ends_with_a_run_that_failed_and_has_written_nothing(setti
     assert [path.relative_to(settings.home).as_posix() for path in settings.home.rglob("*") if path.is_file()] == [
         f"identity/{LINK_FILE}"
     ]
+
+
+def test_while_another_run_holds_the_lock_nothing_is_begun(settings: Settings) -> None:
+    beside = Beside.of(settings)
+    with FileLock(settings.run_lock), beside.begun():
+        assert not beside.second.is_running
+        assert beside.dbt._process is None
+    with beside.begun():
+        assert beside.second.is_running
+        assert beside.dbt._process is not None
+
+
+def test_the_weekly_command_begins_what_its_run_uses(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def run(given: Settings, weeks: object, restate: object, definitions: Beside) -> RunOutcome:
+        assert definitions.dbt._process is not None
+        seen.append((given, definitions.second.is_running, definitions.dbt._process.poll()))
+        return RunOutcome("run", "release", True, "published")
+
+    monkeypatch.setenv("HEALTH_HOME", str(settings.home))
+    monkeypatch.setattr("health_pipeline.orchestration.build.build_definitions", lambda _, beside: beside)
+    monkeypatch.setattr("health_pipeline.orchestration.run.run_weekly", run)
+    result = CliRunner().invoke(cli.app, ["weekly", "--week", "2026-01-05"])
+    assert result.exit_code == 0, result.output
+    assert seen == [(settings, True, None)]
 
 
 def test_the_second_process_searches_for_garbage_seldom(settings: Settings) -> None:

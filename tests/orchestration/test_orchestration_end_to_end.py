@@ -19,6 +19,7 @@ import yaml
 
 from health_pipeline.contract.clocks import Quarter, Week, weeks_between
 from health_pipeline.contract.mart import mart_tables
+from health_pipeline.identity import ahead
 from health_pipeline.mart.dbt_ahead import DbtAhead
 from health_pipeline.mart.published import read_published
 from health_pipeline.observability.workers import Workers
@@ -84,6 +85,7 @@ def reviewed(tmp_path_factory, handed_over) -> Settings:
     with pytest.MonkeyPatch.context() as patched:
         # as in a large company: a small one's packets are verified in the run's own process
         patched.setattr(restricted, "PACKETS_FOR_SECOND", 1)
+        patched.setattr(ahead, "LINKS_FOR_SECOND", 0)
         patched.setattr(Workers, "submit", noted)
         patched.setattr(DbtAhead, "take", counted)
         outcome = run_weekly(settings, WEEKS)
@@ -124,10 +126,18 @@ def test_thirteen_weeks_are_one_run_and_one_release_with_every_table(reviewed):
 
 def test_other_processes_build_verify_and_judge_with_the_same_outcome(reviewed, handed_over):
     # truncation below rebuilds weeks without the second process, and finds the same content
-    once = ("dbt", "prepare", "evaluate_tables", "check_chain")
+    once = (
+        "dbt",
+        "fold_landed_so_far",
+        "fold_the_rest",
+        "give_back_memory",
+        "prepare",
+        "evaluate_tables",
+        "check_chain",
+    )
     assert handed_over.keys() == {"verify_briefs", *once}
     assert handed_over["verify_briefs"] >= len(WEEKS)
-    assert [handed_over[name] for name in once] == [1, 1, 1, 1]
+    assert {handed_over[name] for name in once} == {1}
 
 
 def test_truncation_leaves_every_earlier_week_as_it_was(reviewed, tmp_path):

@@ -1,4 +1,4 @@
-{# Rows made of the run's variables: its weeks, the policy's rates, the kinds of source. #}
+{# What the run's variables say, as rows and conditions: its weeks, the policy's rates, the kinds of source. #}
 
 {#
   The run's first and last week. A run says them in its environment: were they among --vars, each new week would make dbt parse the
