@@ -194,9 +194,9 @@ def seconds_to_deliver(endpoint: str, patience: float) -> float:
 # What is asked again until the patience is over may have its last word in time, or not.
 OVER = "|no answer within 0.5 seconds"
 SICK = {
-    "silent": (Answer(is_silent=True), "no answer within 0.5 seconds"),
-    "too late": (Answer(200, delay_seconds=2.0), "no answer within 0.5 seconds"),
-    "drips": (Answer(drips=True), "no answer within 0.5 seconds"),
+    "silent": (Answer(is_silent=True), "did not take the trace: there is no answer" + OVER),
+    "too late": (Answer(200, delay_seconds=2.0), "did not take the trace: there is no answer" + OVER),
+    "drips": (Answer(drips=True), "did not take the trace: there is no answer" + OVER),
     "overloaded": (Answer(503), "did not take the trace: it answered 503" + OVER),
     "asks to wait": (Answer(429, headers={"Retry-After": "30"}), "did not take the trace: it answered 429"),
     "broken": (Answer(500), "did not take the trace: it answered 500"),
