@@ -35,8 +35,9 @@ class Figures:
 
     `next_weeks` are in the order in which they ran: each state in turn, as often as the scale says.
 
-    `first_build` compares the first build of all history with the yardsticks on all files; `next_week` the newest
-    week's incremental build with the yardsticks, which have to read all files too: first and last use may be anywhere.
+    `first_build` compares the first build of all history, with the features of its newest weeks
+    (`Scale.compared_weeks`), with the yardsticks on all files; `next_week` the newest week's incremental build with the
+    yardsticks, which have to read all files too: first and last use may be anywhere.
     """
 
     scale: Scale
@@ -136,9 +137,10 @@ def run_benchmark(scale: Scale, folder: Path, commit: str, tell: Callable[[str],
     comparison.take_newest_run()
     newest = comparison.compare(scale.repeats, ways)
     tell("          the newest week's usage features are equal")
-    comparison.give_weeks([first.shift(number) for number in range(published + 1)])
+    reviewed = [first.shift(number) for number in range(published + 1)]
+    comparison.give_weeks(reviewed[-scale.compared_weeks :])
     everything = comparison.compare(scale.repeats, ("models", *ways))
-    tell("          the usage features of all weeks are equal")
+    tell(f"          the usage features of {everything.weeks} weeks, all history built at once, are equal")
     accounts = round(everything.account_weeks / everything.weeks)
     return Figures(scale, accounts, everything.events, tuple(runs), tuple(next_weeks), everything, newest)
 

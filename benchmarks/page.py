@@ -183,7 +183,11 @@ def _gib(size: int) -> str:
 
 
 def _comparison_table(title: str, comparison: Comparison, model_seconds: float | None = None) -> Iterable[str]:
-    yield f"{title.capitalize()}: {comparison.events:,} events, {comparison.account_weeks:,} accounts and weeks."
+    weeks = f"{comparison.weeks} weeks" if comparison.weeks > 1 else "one week"
+    yield (
+        f"{title.capitalize()}: {comparison.events:,} events; features of {weeks}, "
+        f"{comparison.account_weeks:,} accounts and weeks."
+    )
     yield ""
     yield "| way | seconds, run by run | CPU seconds of the process | peak GiB | models to it |"
     yield "|---|---|--:|--:|--:|"
