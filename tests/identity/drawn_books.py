@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from health_pipeline.identity.overrides import Merge, Override, Overrides, account_id_of
@@ -27,6 +28,17 @@ LOAD = st.fixed_dictionaries(
     }
 )
 PAST = st.tuples(st.integers(-30, 0), st.integers(0, 30))
+# what `fill` and `decisions` are given
+LANDING = {
+    "historical": st.lists(st.tuples(LOAD, st.lists(PAST, min_size=4, max_size=4)), max_size=4),
+    "incremental": st.lists(LOAD, min_size=1, max_size=8),
+    "late": st.none() | LOAD,
+}
+DECISION = st.tuples(
+    st.sampled_from(KINDS), st.sampled_from(IDS), st.sampled_from(IDS), st.integers(-5, 18), st.booleans()
+)
+# a book is filled anew for each example
+QUIET = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def fill(book, historical, incremental, late):

@@ -15,9 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from drawn_books import IDS, KINDS, LOAD, PAST, decisions, fill
-from hypothesis import HealthCheck, event, given
-from hypothesis import settings as hypothesis_settings
+from drawn_books import DECISION, LANDING, QUIET, decisions, fill
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from health_pipeline.identity import ahead
@@ -34,9 +33,6 @@ from health_pipeline.settings import Settings
 from health_pipeline.sources.extract import Extract, TableExtract
 from health_pipeline.sources.landing import Landing
 
-QUIET = hypothesis_settings(
-    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
 TABLES = ("accounts", "links", "unmatched", "possible_duplicates")
 
 
@@ -48,12 +44,8 @@ def assert_same(one, other):
 
 @QUIET
 @given(
-    historical=st.lists(st.tuples(LOAD, st.lists(PAST, min_size=4, max_size=4)), max_size=4),
-    incremental=st.lists(LOAD, min_size=1, max_size=8),
-    late=st.none() | LOAD,
-    drawn=st.tuples(
-        st.sampled_from(KINDS), st.sampled_from(IDS), st.sampled_from(IDS), st.integers(-5, 18), st.booleans()
-    ),
+    **LANDING,
+    drawn=DECISION,
     knows_decision=st.booleans(),
     cuts=st.lists(st.integers(-1, 18), min_size=1, max_size=3).map(sorted),
 )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from drawn_books import IDS, KINDS, LOAD, PAST, decisions, fill
-from hypothesis import HealthCheck, given, settings
+from drawn_books import DECISION, LANDING, LOAD, PAST, QUIET, decisions, fill
+from hypothesis import given
 from hypothesis import strategies as st
 
 from health_pipeline.identity.match import links_as_known
-
-QUIET = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def as_known(crosswalk, moment):
@@ -22,12 +20,8 @@ def as_known(crosswalk, moment):
 
 @QUIET
 @given(
-    historical=st.lists(st.tuples(LOAD, st.lists(PAST, min_size=4, max_size=4)), max_size=4),
-    incremental=st.lists(LOAD, min_size=1, max_size=8),
-    late=st.none() | LOAD,
-    drawn=st.tuples(
-        st.sampled_from(KINDS), st.sampled_from(IDS), st.sampled_from(IDS), st.integers(-5, 18), st.booleans()
-    ),
+    **LANDING,
+    drawn=DECISION,
     cut=st.integers(9, 18),
 )
 def test_links_known_before_a_cut_do_not_depend_on_loads_after_it(book, historical, incremental, late, drawn, cut):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 
@@ -66,3 +67,36 @@ def test_a_run_makes_one_engine_per_file_and_its_events_are_all_kept(tmp_path, m
             for number in range(5)
         ]
     assert [one.value for one in numbers] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_where_other_files_came_in_their_place_those_are_read(tmp_path, is_linked):
+    (tmp_path / "disk").mkdir()
+    home = tmp_path / "home"
+    if is_linked:
+        home.symlink_to(tmp_path / "disk" / "home")
+    settings = Settings(home=home)
+    job = dg.Definitions(assets=[parts], jobs=[dg.define_asset_job("all_parts")]).resolve_job_def("all_parts")
+
+    def newest() -> str | None:
+        with dagster_instance(settings) as instance:
+            event = instance.get_latest_materialization_event(dg.AssetKey("part_4"))
+        return None if event is None else event.run_id
+
+    def run() -> str:
+        with dagster_instance(settings) as instance:
+            return job.execute_in_process(instance=instance).run_id
+
+    if is_linked:
+        (tmp_path / "disk" / "home").mkdir()
+    first = run()
+    shutil.copytree(home, tmp_path / "aside")
+    second = run()
+    assert newest() == second != first
+    shutil.rmtree(home / "dagster")
+    (tmp_path / "aside" / "dagster").rename(home / "dagster")
+    assert newest() == first
+    third = run()
+    assert newest() == third
+    shutil.rmtree(home / "dagster")
+    assert newest() is None
