@@ -28,7 +28,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
         owners=OWNERS,
         kinds={"python", "parquet"},
-        required_resource_keys={*STORES, "crosswalk_ahead"},
+        required_resource_keys={*STORES, "crosswalk_ahead", "meanwhile"},
         description="One row per source record, account and validity: which record belongs to which account, by "
         "which method, with what confidence and evidence. What belongs to none goes to the unmatched queue. Built "
         "from all committed loads, in their order; the plots show it as it was known in each week.",
@@ -37,6 +37,7 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     def crosswalk(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         settings = context.resources.settings
         manifest = Landing(settings.landing, settings.quarantine).manifest()
+        context.resources.meanwhile()
         result = write_crosswalk(settings, context.resources.crosswalk_ahead.finish(manifest))
         open_links = sum(1 for ended in result.links["valid_to"].to_pylist() if ended is None)
         methods = dict.fromkeys(sorted(set(result.links["method"].to_pylist())), 0)

@@ -1,6 +1,7 @@
 """Dagster resources: the run lock that guards the warehouse, what works beside a run, and the notifier."""
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -24,8 +25,8 @@ from health_pipeline.publication.base_copy import BaseCopy
 from health_pipeline.publication.releases import clean_scratch
 from health_pipeline.settings import Settings
 
-# What the scoring room imports of it.
-LOADED_MEANWHILE = "sklearn.utils.validation"
+# What the scoring room imports of scikit-learn, and what draws the report.
+LOADED_MEANWHILE = ("sklearn.utils.validation", "health_pipeline.reporting.weekly")
 logger = get_logger("orchestration")
 
 
@@ -100,16 +101,20 @@ def dbt_ahead_resource(beside: Beside) -> dg.ResourceDefinition:
     return dbt_ahead
 
 
-@dg.resource(description="Loads what later steps need, when it is called: by the step that waits for dbt.")
+@dg.resource(
+    description="Loads what later steps need, when it is first called: by a step that waits for another process."
+)
 def meanwhile_resource() -> Callable[[], None]:
-    """The run's own process has nothing to do while dbt builds: scikit-learn is loaded then, 2 to 3 seconds of it.
+    """The run's own process has nothing to do while another one links or builds: 3 to 4 seconds of loading fit in.
 
     Where loading fails, the step that needs it fails with the reason.
     """
+    return functools.cache(threading.Thread(target=_load_meanwhile, name="meanwhile", daemon=True).start)
 
-    return threading.Thread(
-        target=importlib.import_module, args=[LOADED_MEANWHILE], name="meanwhile", daemon=True
-    ).start
+
+def _load_meanwhile() -> None:
+    for module in LOADED_MEANWHILE:
+        importlib.import_module(module)
 
 
 def second_process_resource(beside: Beside) -> dg.ResourceDefinition:

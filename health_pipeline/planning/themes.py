@@ -61,27 +61,36 @@ def first_rules(wordings: pa.Table, policy: DefectThemePolicy) -> np.ndarray:
     """
     found = np.full(wordings.num_rows, -1, dtype=np.int16)
     left = np.arange(wordings.num_rows)
+    read = _as_read(wordings, policy)
     for place, (_, rule) in enumerate(policy.rules):
         if not len(left):
             break
-        matches = _matches(wordings.take(left), rule, policy)
+        matches = _matches(read.take(left), rule, policy)
         found[left[matches]] = place
         left = left[~matches]
     return found
+
+
+def _as_read(wordings: pa.Table, policy: DefectThemePolicy) -> pa.Table:
+    """What the rules look at, in the spelling that they are held against."""
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name in ("ticket_type", "feature_key"):
+        columns[name] = pc.utf8_trim_whitespace(pc.utf8_lower(wordings[name]))
+    for field in policy.text_fields:
+        columns[field] = pc.replace_substring(pc.utf8_normalize(wordings[field], form="NFKC"), "’", "'")
+    return pa.table(columns)
 
 
 def _matches(rows: pa.Table, rule: ThemeRule, policy: DefectThemePolicy) -> np.ndarray:
     held = np.ones(rows.num_rows, dtype=bool)
     for column, entries in (("ticket_type", rule.types), ("feature_key", rule.feature_keys)):
         if entries:
-            lowered = pc.utf8_trim_whitespace(pc.utf8_lower(rows[column]))
-            held &= _known_true(pc.is_in(lowered, value_set=pa.array(entries)))
+            held &= _known_true(pc.is_in(rows[column], value_set=pa.array(entries)))
     if rule.phrases:
         pattern = "|".join(pattern_of(phrase) for phrase in rule.phrases)
         says = np.zeros(rows.num_rows, dtype=bool)
         for field in policy.text_fields:
-            text = pc.replace_substring(pc.utf8_normalize(rows[field], form="NFKC"), "’", "'")
-            says |= _known_true(pc.match_substring_regex(text, pattern.replace("’", "'"), ignore_case=True))
+            says |= _known_true(pc.match_substring_regex(rows[field], pattern.replace("’", "'"), ignore_case=True))
         held &= says
     return held
 

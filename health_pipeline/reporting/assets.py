@@ -6,11 +6,10 @@ from health_pipeline.mart.published import current_release
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_numbers
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
+from health_pipeline.policy.pilot import load_pilot
 from health_pipeline.quality.incidents import list_incidents
-from health_pipeline.reporting.charts import TIERS, tier_plot_markdown
 from health_pipeline.reporting.release_data import ReleaseData, read_release
 from health_pipeline.reporting.verdict import verdict
-from health_pipeline.reporting.weekly import write_weekly_report
 
 logger = get_logger("reporting")
 
@@ -30,14 +29,17 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         description="One self-contained HTML file per review, from the published release alone; verdict first.",
     )
     def weekly_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        # What draws takes more than a second to import: a run does it while another process is at work.
+        from health_pipeline.reporting.weekly import write_weekly_report  # noqa: PLC0415
+
         settings = context.resources.settings
         release = current_release(settings)
         if release is None:
             raise dg.Failure(description="Nothing is published yet; the report is made from a release.")
         folder = settings.published / "releases" / release
-        data, company = read_release(folder), load_company(settings.policy).model
+        data, company = read_release(folder, load_pilot(settings.policy).model), load_company(settings.policy).model
         now = context.resources.clock.now()
-        path = write_weekly_report(settings, folder, list_incidents(settings.ledger_url), now)
+        path = write_weekly_report(settings, data, list_incidents(settings.ledger_url), now)
         logger.info("reported", release=release, report=str(path))
         return dg.MaterializeResult(
             metadata={
@@ -68,7 +70,7 @@ def build_quarterly_assets(quarterly: dg.PartitionsDefinition) -> list[dg.Assets
         "the verdict first: segmentation refresh, persona alignment, segment performance.",
     )
     def quarterly_reports(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        # What clusters and draws takes a second to import: a week's run does neither.
+        # What clusters and draws takes a second to import: a week's run clusters nothing.
         from health_pipeline.reporting.quarterly.plots import plotted, stability_plot  # noqa: PLC0415
         from health_pipeline.reporting.quarterly.release_data import read_quarter  # noqa: PLC0415
         from health_pipeline.reporting.quarterly.reports import KINDS, write_quarterly_reports  # noqa: PLC0415
@@ -138,6 +140,8 @@ def build_validation_assets() -> list[dg.AssetsDefinition]:
 
 def tier_plot(data: ReleaseData) -> str:
     """The accounts by tier over the weeks, small enough to show in the UI."""
+    from health_pipeline.reporting.charts import TIERS, tier_plot_markdown  # noqa: PLC0415 - see weekly_report
+
     counts = {(row["week"], row["effective_tier"]): row["accounts"] for row in data.trend}
     weeks = data.trend_weeks
     return tier_plot_markdown(weeks, {tier: [counts.get((week, tier), 0) for week in weeks] for tier in TIERS})

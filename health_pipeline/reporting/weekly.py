@@ -37,7 +37,7 @@ from health_pipeline.reporting.charts import (
 )
 from health_pipeline.reporting.figures import amount, clock, money, short_day, signed, week_span
 from health_pipeline.reporting.plan_sections import OWNERS_DRAWN
-from health_pipeline.reporting.release_data import ReleaseData, read_release
+from health_pipeline.reporting.release_data import ReleaseData
 from health_pipeline.reporting.source_sections import ReportedIncident
 from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.reporting.verdict import revenue_of, verdict
@@ -50,7 +50,7 @@ TIER_SIGNS = {"at_risk": "▼", "watch": "◆", "healthy": "●", "expansion_rea
 
 def write_weekly_report(
     settings: Settings,
-    release_folder: Path,
+    data: ReleaseData,
     incidents: Sequence[ReportedIncident] | None = None,
     now: datetime | None = None,
 ) -> Path:
@@ -59,7 +59,7 @@ def write_weekly_report(
     Parameters
     ----------
     settings : where reports go; the company's name and reporting currency come from its policy
-    release_folder : `published/releases/<release>`: the only place data is read from
+    data : of the release, from `read_release` with that policy's pilot
     incidents : data incidents, where the caller has them; the section is left out without
     now : what an incident's age is counted to; the week's known_at where it is not given
 
@@ -67,14 +67,8 @@ def write_weekly_report(
     -------
     Path
         `reports/weekly-<week>.html`, whole or not written at all.
-
-    Raises
-    ------
-    NoReportError
-        If the folder is no release, or holds no published week.
     """
     company, pilot = load_company(settings.policy).model, load_pilot(settings.policy).model
-    data = read_release(release_folder, pilot)
     text = render_weekly_report(data, company, incidents, now, pilot)
     path = settings.reports / f"weekly-{data.week}.html"
     write_whole(path, text)

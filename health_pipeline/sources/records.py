@@ -167,8 +167,9 @@ class RecordFolder:
 @cache
 def _read(path: str, inode: int, size: int, modified_ns: int) -> LoadRecord:
     """The record of a file; whoever asks says which file it is now."""
-    # a plain open: a dataset scan of the folder would guess partitions from its path
-    return LoadRecord.from_rows(pq.ParquetFile(path).read().to_pylist())
+    # A plain open: a dataset scan of the folder would guess partitions from its path. A dozen rows: threads that hand
+    # them on cost more, twice as much where the run is busy.
+    return LoadRecord.from_rows(pq.ParquetFile(path, pre_buffer=False).read(use_threads=False).to_pylist())
 
 
 def flush_to_disk(path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +20,7 @@ from health_pipeline.identity.store import LINK_FILE
 from health_pipeline.observability.garbage import RARE
 from health_pipeline.orchestration.beside import Beside
 from health_pipeline.orchestration.run import RunOutcome
-from health_pipeline.settings import Settings
+from health_pipeline.settings import REPOSITORY, Settings
 
 
 def is_alive(process: int) -> bool:
@@ -93,3 +95,29 @@ def test_a_small_company_has_no_second_process_begun(tmp_path: Path) -> None:
     beside = Beside.of(Settings(home=tmp_path))
     with beside.begun():
         assert not beside.second.is_running
+
+
+def test_definitions_load_neither_what_learns_nor_what_draws_and_it_is_loaded_once_when_a_step_waits(
+    tmp_path: Path,
+) -> None:
+    program = """
+import sys, threading
+from pathlib import Path
+from health_pipeline.orchestration.build import build_definitions
+from health_pipeline.orchestration.resources import meanwhile_resource
+from health_pipeline.settings import REPOSITORY, Settings
+
+build_definitions(Settings(home=Path(sys.argv[1])))
+heavy = ("sklearn", "altair", "vl_convert")
+assert not [name for name in heavy if name in sys.modules]
+meanwhile = meanwhile_resource()
+meanwhile()
+meanwhile()
+(loading,) = [thread for thread in threading.enumerate() if thread.name == "meanwhile"]
+loading.join()
+assert not [name for name in heavy if name not in sys.modules]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

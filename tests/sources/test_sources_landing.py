@@ -61,7 +61,7 @@ def test_a_record_is_read_once_in_a_process_and_again_when_its_file_is_another_o
     file = landing.folder / "source_load" / f"00000001-{result.load_id}.parquet"
     read = []
     parquet = pq.ParquetFile
-    monkeypatch.setattr(pq, "ParquetFile", lambda path: read.append(path) or parquet(path))
+    monkeypatch.setattr(pq, "ParquetFile", lambda path, **options: read.append(path) or parquet(path, **options))
 
     def loads():
         return Landing(landing.folder, landing.quarantine.folder).loads()
