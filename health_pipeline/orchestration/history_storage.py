@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,8 +54,7 @@ def _engine_of(url: str, **arguments: Any) -> Engine:
     path = os.path.realpath(_named_in(url))
     if not _is_ours(path):
         return create_engine(url, **arguments)
-    if path in _kept_open and not _is_still_there(path):
-        _let_go(path)
+    _let_go_of_another(path)
     if path not in _engines:
         _engines[path] = create_engine(url, **{**arguments, "poolclass": QueuePool, "pool_size": 1, "max_overflow": -1})
         # Dagster disposes of the engine it believes to be its own after each use.
@@ -75,14 +75,13 @@ def _is_ours(path: str) -> bool:
     return path.startswith(tuple(_homes))
 
 
-def _is_still_there(path: str) -> bool:
-    try:
-        return os.path.samestat(Path(path).stat(), _kept_open[path].status)
-    except FileNotFoundError:
-        return False
-
-
-def _let_go(path: str) -> None:
+def _let_go_of_another(path: str) -> None:
+    """Keep what is kept of a file as long as it is the one of that name."""
+    if path not in _kept_open:
+        return
+    with suppress(FileNotFoundError):
+        if os.path.samestat(Path(path).stat(), _kept_open[path].status):
+            return
     _kept_open.pop(path).connection.close()
     if path in _engines:
         Engine.dispose(_engines.pop(path))
@@ -95,8 +94,7 @@ def _ease(connection: Any, _: object) -> None:
     if not _is_ours(path):
         return
     connection.execute("pragma synchronous = normal")
-    if path in _kept_open and not _is_still_there(path):
-        _let_go(path)
+    _let_go_of_another(path)
     if path not in _kept_open:
         kept = sqlite3.connect(path, check_same_thread=False)
         kept.execute("select count(*) from sqlite_master").fetchone()

@@ -6,9 +6,8 @@ from health_pipeline.mart.published import current_release
 from health_pipeline.observability.dagster_metadata import OWNERS, STORES, report_numbers
 from health_pipeline.observability.logs import get_logger
 from health_pipeline.policy.company import load_company
-from health_pipeline.policy.pilot import load_pilot
 from health_pipeline.quality.incidents import list_incidents
-from health_pipeline.reporting.release_data import ReleaseData, read_release
+from health_pipeline.reporting.release_data import ReleaseData
 from health_pipeline.reporting.verdict import verdict
 
 logger = get_logger("reporting")
@@ -37,18 +36,17 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         if release is None:
             raise dg.Failure(description="Nothing is published yet; the report is made from a release.")
         folder = settings.published / "releases" / release
-        data, company = read_release(folder, load_pilot(settings.policy).model), load_company(settings.policy).model
-        now = context.resources.clock.now()
-        path = write_weekly_report(settings, data, list_incidents(settings.ledger_url), now)
-        logger.info("reported", release=release, report=str(path))
+        company, now = load_company(settings.policy).model, context.resources.clock.now()
+        report = write_weekly_report(settings, folder, list_incidents(settings.ledger_url), now)
+        logger.info("reported", release=release, report=str(report.path))
         return dg.MaterializeResult(
             metadata={
-                "in one sentence": verdict(data, company).headline,
-                "accounts by tier": dg.MetadataValue.md(tier_plot(data)),
+                "in one sentence": verdict(report.data, company).headline,
+                "accounts by tier": dg.MetadataValue.md(tier_plot(report.data)),
                 # A page served over http may not link to a file: the path is there to be copied.
-                "report (open this file)": dg.MetadataValue.path(path),
+                "report (open this file)": dg.MetadataValue.path(report.path),
                 "release": release,
-                "size in kB": path.stat().st_size // 1024,
+                "size in kB": report.path.stat().st_size // 1024,
             }
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from health_pipeline.reporting.charts import (
 )
 from health_pipeline.reporting.figures import amount, clock, money, short_day, signed, week_span
 from health_pipeline.reporting.plan_sections import OWNERS_DRAWN
-from health_pipeline.reporting.release_data import ReleaseData
+from health_pipeline.reporting.release_data import ReleaseData, read_release
 from health_pipeline.reporting.source_sections import ReportedIncident
 from health_pipeline.reporting.tables import Cell, Table
 from health_pipeline.reporting.verdict import revenue_of, verdict
@@ -48,33 +49,47 @@ STYLE = Path(__file__).with_name("report.css")
 TIER_SIGNS = {"at_risk": "▼", "watch": "◆", "healthy": "●", "expansion_ready": "▲", "not_scored": "○"}
 
 
+@dataclass(frozen=True)
+class WeeklyReport:
+    """A report that was written: `reports/weekly-<week>.html`, and what it was made of."""
+
+    path: Path
+    data: ReleaseData
+
+
 def write_weekly_report(
     settings: Settings,
-    data: ReleaseData,
+    release_folder: Path,
     incidents: Sequence[ReportedIncident] | None = None,
     now: datetime | None = None,
-) -> Path:
+) -> WeeklyReport:
     """Write the report of a release's newest week, `latest.html` and the index of all reports beside it.
 
     Parameters
     ----------
     settings : where reports go; the company's name and reporting currency come from its policy
-    data : of the release, from `read_release` with that policy's pilot
+    release_folder : `published/releases/<release>`: the only place data is read from
     incidents : data incidents, where the caller has them; the section is left out without
     now : what an incident's age is counted to; the week's known_at where it is not given
 
     Returns
     -------
-    Path
-        `reports/weekly-<week>.html`, whole or not written at all.
+    WeeklyReport
+        Whole or not written at all.
+
+    Raises
+    ------
+    NoReportError
+        If the folder is no release, or holds no published week.
     """
     company, pilot = load_company(settings.policy).model, load_pilot(settings.policy).model
+    data = read_release(release_folder, pilot)
     text = render_weekly_report(data, company, incidents, now, pilot)
     path = settings.reports / f"weekly-{data.week}.html"
     write_whole(path, text)
     write_whole(settings.reports / "latest.html", text)
     write_archive(settings.reports, company.company_name)
-    return path
+    return WeeklyReport(path, data)
 
 
 def render_weekly_report(

@@ -105,7 +105,7 @@ import sys, threading
 from pathlib import Path
 from health_pipeline.orchestration.build import build_definitions
 from health_pipeline.orchestration.resources import meanwhile_resource
-from health_pipeline.settings import REPOSITORY, Settings
+from health_pipeline.settings import Settings
 
 build_definitions(Settings(home=Path(sys.argv[1])))
 heavy = ("sklearn", "altair", "vl_convert")

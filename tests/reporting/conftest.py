@@ -24,7 +24,6 @@ from health_pipeline.policy.capacity import load_capacity
 from health_pipeline.policy.exception_queue import load_exception_queue
 from health_pipeline.policy.health_score import Measure, load_health_score
 from health_pipeline.policy.playbooks import load_playbooks
-from health_pipeline.reporting.release_data import read_release
 from health_pipeline.reporting.weekly import write_weekly_report
 from health_pipeline.risk.queue import queue_packets
 from health_pipeline.settings import Settings
@@ -535,7 +534,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def report(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its report."""
-    return write_weekly_report(Settings(home=tmp_path_factory.mktemp("home")), read_release(release))
+    return write_weekly_report(Settings(home=tmp_path_factory.mktemp("home")), release).path
 
 
 @pytest.fixture

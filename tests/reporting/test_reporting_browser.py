@@ -8,7 +8,6 @@ import pytest
 from opened_page import CONTRAST, assert_structure, opened
 
 from health_pipeline.policy.playbooks import contact_orders, predictions
-from health_pipeline.reporting.release_data import read_release
 from health_pipeline.reporting.weekly import write_weekly_report
 
 
@@ -100,7 +99,7 @@ def test_hostile_names_stay_text(browser, builder, settings):
         return rows
 
     folder = builder(names=names, edit={"account_health_weekly": at_risk}).build()
-    page, requests, errors = opened(browser, write_weekly_report(settings, read_release(folder)))
+    page, requests, errors = opened(browser, write_weekly_report(settings, folder).path)
     page.wait_for_timeout(50)
     assert errors == []
     assert len(requests) == 1
@@ -117,7 +116,7 @@ def test_a_hostile_owner_stays_text_in_the_chart(browser, builder, settings):
         return [{**row, "owner_email": "</text><script>alert(3)</script>"} for row in rows]
 
     folder = builder(edit={"plan_capacity_weekly": owned}).build()
-    page, _, errors = opened(browser, write_weekly_report(settings, read_release(folder)))
+    page, _, errors = opened(browser, write_weekly_report(settings, folder).path)
     assert errors == []
     assert page.locator("script").count() == 0
     assert "</text><script>" in page.locator("#plan svg").first.text_content()

@@ -158,7 +158,7 @@ def test_typesetting_twice_is_typesetting_once(text):
 
 
 def test_the_index_lists_each_week_with_its_verdict(release, settings):
-    path = write_weekly_report(settings, read_release(release))
+    path = write_weekly_report(settings, release).path
     older = path.with_name("weekly-2026-11-02.html")
     older.write_text(path.read_text().replace("accounts are at risk", "accounts were &lt;b&gt;at risk&lt;/b&gt;"))
     path.with_name("weekly-2025-12-29.html").write_text("of an older form")

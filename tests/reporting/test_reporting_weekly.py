@@ -80,7 +80,7 @@ def test_first_week_has_nothing_to_compare_with(builder, settings):
     folder = builder(weeks=1).build()
     found = verdict(read_release(folder), load_company(None).model)
     assert dict(found.statements)["Since last week"].startswith("This is the first published week")
-    text = write_weekly_report(settings, read_release(folder)).read_text()
+    text = write_weekly_report(settings, folder).path.read_text()
     assert "Accounts by tier, week by week" not in text
     assert "since last week" not in text
 
@@ -210,10 +210,10 @@ def test_at_risk_is_ranked_by_revenue(release, report):
 
 
 def test_same_release_gives_the_same_report_and_latest_is_it(release, settings):
-    first = write_weekly_report(settings, read_release(release))
+    first = write_weekly_report(settings, release).path
     text = first.read_bytes()
     assert first == settings.reports / "weekly-2026-11-09.html"
-    assert write_weekly_report(settings, read_release(release)).read_bytes() == text
+    assert write_weekly_report(settings, release).path.read_bytes() == text
     assert (settings.reports / "latest.html").read_bytes() == text
     assert sorted(path.name for path in settings.reports.iterdir()) == [
         "index.html",
@@ -266,7 +266,7 @@ def test_company_and_not_applicable_domains_come_from_the_policy(release, settin
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy" / "company.yaml").write_text(document)
     own = settings.model_copy(update={"policy": tmp_path / "policy"})
-    text = write_weekly_report(own, read_release(release)).read_text()
+    text = write_weekly_report(own, release).path.read_text()
     assert "<title>Northwind &amp; Sons: customer health review, 9–15 November 2026</title>" in text
     assert "Not applicable to this company: usage." in text
 
@@ -274,7 +274,7 @@ def test_company_and_not_applicable_domains_come_from_the_policy(release, settin
 def test_ten_thousand_accounts_stay_small_and_quick_and_say_what_is_cut(builder, settings):
     folder = builder(accounts=10_000, weeks=2).build()
     started = time.monotonic()
-    path = write_weekly_report(settings, read_release(folder))
+    path = write_weekly_report(settings, folder).path
     elapsed = time.monotonic() - started
     assert path.stat().st_size < 3_000_000
     assert elapsed < 20
@@ -287,21 +287,21 @@ def test_ten_thousand_accounts_stay_small_and_quick_and_say_what_is_cut(builder,
 
 def test_a_folder_that_is_no_release_is_refused_in_one_sentence(settings, tmp_path):
     with pytest.raises(NoReportError, match=r"customer_health\.duckdb is not there; name the folder of a published"):
-        write_weekly_report(settings, read_release(tmp_path))
+        write_weekly_report(settings, tmp_path)
     assert not settings.reports.exists()
 
 
 def test_a_release_without_a_week_is_refused_in_one_sentence(builder, settings):
     folder = builder(edit={"account_health_weekly": lambda rows: []}).build()
     with pytest.raises(NoReportError, match="holds no published week; run `health-pipeline weekly` first"):
-        write_weekly_report(settings, read_release(folder))
+        write_weekly_report(settings, folder)
 
 
 def test_a_release_with_empty_tables_still_reports(builder, settings):
     names = [name for name in mart_tables() if name != "account_health_weekly"]
     folder = builder(edit=dict.fromkeys(names, lambda rows: [])).build()
     (folder / "manifest.json").write_text(json.dumps({"release": "r1"}))
-    text = write_weekly_report(settings, read_release(folder)).read_text()
+    text = write_weekly_report(settings, folder).path.read_text()
     assert "No account needs a proposal this week." in text
     assert "no verdict is recorded" in text
 
@@ -310,5 +310,5 @@ def test_release_is_opened_read_only_and_left_alone(builder, settings):
     folder = builder().build()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     (folder / "customer_health.duckdb").chmod(0o444)
-    write_weekly_report(settings, read_release(folder))
+    write_weekly_report(settings, folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
