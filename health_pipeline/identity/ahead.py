@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from health_pipeline.identity.crosswalk import Crosswalk, crosswalk_of
@@ -18,6 +21,7 @@ from health_pipeline.sources.landing import Landing
 
 # Below so many links the second process costs more (a second or two to start) than it gives.
 LINKS_FOR_SECOND = 20_000
+Read = tuple[pa.Table, datetime | None]
 logger = get_logger("identity")
 
 
@@ -34,15 +38,27 @@ class CrosswalkAhead:
         self._settings = settings
         self._second = second
         self._has_begun = False
+        self._made: tuple[Future[tuple[Crosswalk, bool]], Read] | None = None
 
     def begin(self) -> None:
         """Begin, where there is so much that it pays and it was not begun already."""
         # with a run that failed its second process has ended, and what was begun there
         if self._has_begun and self._second.is_running:
             return
+        self._made = None
         self._has_begun = _links_before(self._settings) >= LINKS_FOR_SECOND
         if self._has_begun:
             self._second.submit(fold_landed_so_far, self._settings)
+
+    def go_on(self, manifest: pa.Table) -> None:
+        """Fold the manifest's loads on top of what was begun, while the run's own process does something else.
+
+        What goes wrong there is said by `finish`.
+        """
+        if self._has_begun and self._made is None:
+            self._made = self._second.submit(fold_the_rest, self._settings, manifest), _read_of(manifest)
+            # records and nodes know each other: half a gigabyte would stay through the rest of the run
+            self._second.submit(give_back_memory)
 
     def finish(self, manifest: pa.Table) -> Crosswalk:
         """The crosswalk of the manifest's loads, wherever it was begun.
@@ -56,10 +72,11 @@ class CrosswalkAhead:
         """
         if not self._has_begun:
             return build_landed(self._settings, manifest)
-        self._has_begun = False
-        made = self._second.submit(fold_the_rest, self._settings, manifest)
-        # records and nodes know each other: half a gigabyte would stay through the rest of the run
-        self._second.submit(give_back_memory)
+        if self._made is not None and self._made[1] != _read_of(manifest):
+            self._made = None  # somebody landed more meanwhile
+        self.go_on(manifest)
+        assert self._made is not None  # it has gone on
+        (made, _), self._made, self._has_begun = self._made, None, False
         crosswalk, is_on_top = result_of(made)
         logger.info("folded", on_top_of_what_was_begun=is_on_top)
         return crosswalk
@@ -79,6 +96,11 @@ def fold_the_rest(settings: Settings, manifest: pa.Table) -> tuple[Crosswalk, bo
     begun = _begun.pop(settings.home, None)
     folded = fold_files(settings, manifest, begun)
     return crosswalk_of(folded.fold), begun is not None and folded.fold is begun.fold
+
+
+def _read_of(manifest: pa.Table) -> Read:
+    """What identity reads of it: what a run lands in between, of texts it has read, is not among it."""
+    return manifest.filter(pc.field("table_name") == "source_account"), pc.min(manifest["loaded_at"]).as_py()
 
 
 def _links_before(settings: Settings) -> int:

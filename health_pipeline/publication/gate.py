@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -75,8 +76,11 @@ def publish(
             _refuse_bad_verdict(candidate, verdict)
             assert verdict is not None  # refused above
             _refuse_stale_base(settings, candidate, verdict)
-            _refuse_changed_files(settings, candidate, verdict)
-            _refuse_other_dbt_tables(candidate, verdict)
+            # one waits for the disk where the other computes; of both refusals the changed file is the cause
+            with ThreadPoolExecutor(1, thread_name_prefix="dbt-tables") as beside:
+                tables = beside.submit(_refuse_other_dbt_tables, candidate, verdict)
+                _refuse_changed_files(settings, candidate, verdict)
+                tables.result()
         crash_point("publish.after_checks")
         release = _move_and_flip(settings, candidate, verdict, naive_utc(published_at))
         crash_point("publish.before_prune")

@@ -13,6 +13,8 @@ from health_pipeline.text.unread import read_unread
 
 # Kinds of source whose tables hold texts.
 KINDS_WITH_TEXTS = [kind for kind in SOURCE_KINDS if any(kind in landing_tables()[name].kinds for name in TEXT_TABLES)]
+# A run does one step after the other: while this one reads, the second process links what was landed.
+BEFORE_IDENTITY = {"dagster/priority": "1"}
 logger = get_logger("text")
 
 
@@ -27,7 +29,8 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
         owners=OWNERS,
         kinds={"python", "parquet"},
-        required_resource_keys=STORES,
+        required_resource_keys={*STORES, "crosswalk_ahead"},
+        op_tags=BEFORE_IDENTITY,
         description="One row per version of a record with text, and one per risk phrase in it: rule, category, span, "
         "whether it is negated; language and, in English, the score of a general lexicon. No words. Landed load by "
         "load beside the loads that were read, by the version of the rules; each text is read once.",
@@ -35,8 +38,10 @@ def build_assets(weekly: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     def landed_texts(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         settings = context.resources.settings
         company = load_company(settings.policy).model
+        landing = Landing(settings.landing, settings.quarantine)
+        context.resources.crosswalk_ahead.go_on(landing.manifest())
         read = read_unread(settings)
-        manifest = Landing(settings.landing, settings.quarantine).manifest().to_pandas()
+        manifest = landing.manifest().to_pandas()
         by_week = landed_by_week(manifest, "text", weeks_of(context), company.cutoff_hours)
         report_numbers(context, ["landing", "text"], by_week)
         logger.info("texts_read", loads=read.loads, records=read.records, phrases=read.phrases, rules=read.rule_version)

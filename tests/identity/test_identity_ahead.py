@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from drawn_books import DECISION, LANDING, QUIET, decisions, fill
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from health_pipeline.contract.landing import landing_tables, schema_of
 from health_pipeline.identity import ahead
 from health_pipeline.identity.ahead import CrosswalkAhead
 from health_pipeline.identity.crosswalk import Crosswalk, crosswalk_of, fold_landed
@@ -152,6 +154,15 @@ class Company:
         result = self.landing.load(extract, load_company(None).model, at, accept=True)
         assert result.status == "committed", result
 
+    def land_reading(self, day: int) -> None:
+        """What a run has read in texts, so many days after the first."""
+        at = datetime(2026, 1, 5, 2) + timedelta(days=day)
+        names = ("text_reading", "text_phrase")
+        tables = (TableExtract(name, schema_of(landing_tables()[name].columns).empty_table()) for name in names)
+        extract = Extract("text", "salesforce", "incremental", tuple(tables))
+        result = self.landing.load(extract, load_company(None).model, at)
+        assert result.status == "committed", result
+
     def built(self) -> Crosswalk:
         """The crosswalk in one go."""
         return build_landed(self.settings, self.landing.manifest())
@@ -207,6 +218,70 @@ def test_a_record_missing_from_the_newest_extract_goes_on(company, caplog):
     assert folded_on_top(caplog) == [True]
 
 
+def handed_over_to(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., object]]:
+    """What is handed over from now on."""
+    noted = []
+    submit = Workers.submit
+
+    def taken_down(workers, work, *given):
+        noted.append(work)
+        return submit(workers, work, *given)
+
+    monkeypatch.setattr(Workers, "submit", taken_down)
+    return noted
+
+
+ONCE = [ahead.fold_landed_so_far, ahead.fold_the_rest, ahead.give_back_memory]
+
+
+def test_it_goes_on_while_the_run_reads_texts(company, monkeypatch, caplog):
+    caplog.set_level("INFO", "health_pipeline")
+    handed_over = handed_over_to(monkeypatch)
+    with Workers() as second:
+        crosswalk = CrosswalkAhead(company.settings, second)
+        crosswalk.begin()
+        company.land(7, "C1", "C2", "C4")
+        crosswalk.go_on(company.landing.manifest())
+        crosswalk.go_on(company.landing.manifest())
+        company.land_reading(7)
+        assert_same(crosswalk.finish(company.landing.manifest()), company.built())
+        assert handed_over == ONCE
+    assert folded_on_top(caplog) == [True]
+
+
+def test_what_somebody_landed_since_it_went_on_is_linked_too(company, caplog):
+    caplog.set_level("INFO", "health_pipeline")
+    with Workers() as second:
+        crosswalk = CrosswalkAhead(company.settings, second)
+        crosswalk.begin()
+        crosswalk.go_on(company.landing.manifest())
+        company.land(7, "C1", "C2", "C3", "C9")
+        made = crosswalk.finish(company.landing.manifest())
+    assert made.links.filter(pc.field("source_account_id") == "C9").num_rows == 1
+    assert_same(made, company.built())
+    assert folded_on_top(caplog) == [False]
+
+
+def test_what_a_run_went_on_with_and_did_not_take_is_not_the_next_ones(company, caplog):
+    caplog.set_level("INFO", "health_pipeline")
+    second = Workers()
+    crosswalk = CrosswalkAhead(company.settings, second)
+    with second:
+        crosswalk.begin()
+        crosswalk.go_on(company.landing.manifest())
+    with second:
+        crosswalk.begin()
+        assert_same(crosswalk.finish(company.landing.manifest()), company.built())
+    assert folded_on_top(caplog) == [True]
+
+
+def test_where_nothing_was_begun_it_does_not_go_on(company):
+    with Workers() as second:
+        crosswalk = CrosswalkAhead(company.settings, second)
+        crosswalk.go_on(company.landing.manifest())
+        assert not second.is_running
+
+
 def test_a_small_company_is_folded_in_the_runs_own_process(company, monkeypatch):
     monkeypatch.setattr(ahead, "LINKS_FOR_SECOND", 4)
     with Workers() as second:
@@ -228,14 +303,7 @@ def test_links_that_can_not_be_read_hinder_no_run(company, content):
 
 
 def test_it_is_begun_once_in_a_run_and_anew_after_one_that_failed(company, monkeypatch):
-    handed_over = []
-    submit = Workers.submit
-
-    def noted(workers, work, *given):
-        handed_over.append(work)
-        return submit(workers, work, *given)
-
-    monkeypatch.setattr(Workers, "submit", noted)
+    handed_over = handed_over_to(monkeypatch)
     second = Workers()
     crosswalk = CrosswalkAhead(company.settings, second)
     with second:
@@ -264,5 +332,6 @@ def test_what_is_wrong_is_said_by_the_step_and_not_by_what_begins(company):
     with Workers() as second:
         crosswalk = CrosswalkAhead(company.settings, second)
         crosswalk.begin()
+        crosswalk.go_on(company.landing.manifest())
         with pytest.raises(PolicyError, match=r"identity_overrides\.csv line 2"):
             crosswalk.finish(company.landing.manifest())

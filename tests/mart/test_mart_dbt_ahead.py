@@ -49,6 +49,8 @@ def test_it_builds_the_weeks_it_is_told_without_parsing_again(settings: Settings
         assert process.stdout is not None
         lines = [json.loads(line) for line in process.stdout]
         assert process.wait() == 0
+    # closed, not left to the next one who opens it
+    assert [path.name for path in settings.warehouse.parent.iterdir()] == [settings.warehouse.name]
     # what parsing says, it says before it is told to speak
     assert [line["info"]["name"] for line in lines].count("MainReportVersion") == 1
     assert lines[-1]["info"]["msg"].startswith("Done. PASS=")

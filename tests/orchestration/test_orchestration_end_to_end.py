@@ -38,6 +38,8 @@ from health_pipeline.segmentation.adoption import adopt_model
 from health_pipeline.segmentation.registry import adoptions
 from health_pipeline.settings import REPOSITORY, Settings
 from health_pipeline.sources.landing import Landing
+from health_pipeline.text import assets as text_assets
+from health_pipeline.text.unread import read_unread
 
 LAST = Week(date(2026, 3, 30))
 WEEKS = list(weeks_between(LAST.shift(-12), LAST))
@@ -77,6 +79,11 @@ def reviewed(tmp_path_factory, handed_over) -> Settings:
         handed_over[work.__name__] += 1
         return submit(second, work, *arguments)
 
+    def read(given):
+        # what was landed is linked in the second process while this one reads
+        handed_over["read_unread"] += list(handed_over)[-2:] == ["fold_the_rest", "give_back_memory"]
+        return read_unread(given)
+
     def counted(ahead, *given):
         process = take(ahead, *given)
         handed_over["dbt"] += process is not None
@@ -88,6 +95,7 @@ def reviewed(tmp_path_factory, handed_over) -> Settings:
         patched.setattr(ahead, "LINKS_FOR_SECOND", 0)
         patched.setattr(Workers, "submit", noted)
         patched.setattr(DbtAhead, "take", counted)
+        patched.setattr(text_assets, "read_unread", read)
         outcome = run_weekly(settings, WEEKS)
     assert outcome.is_published
     return settings
@@ -131,6 +139,7 @@ def test_other_processes_build_verify_and_judge_with_the_same_outcome(reviewed, 
         "fold_landed_so_far",
         "fold_the_rest",
         "give_back_memory",
+        "read_unread",
         "prepare",
         "evaluate_tables",
         "check_chain",

@@ -161,6 +161,13 @@ def test_a_file_changed_after_the_audit_is_refused(published: Settings) -> None:
         publish(published, candidate, verdict, built_at(WEEK))
 
 
+def test_what_is_no_mart_any_more_is_refused_as_changed(published: Settings) -> None:
+    candidate, verdict = make(published)
+    candidate.file.write_bytes(b"a power cut")
+    with pytest.raises(PublicationRefusedError, match="was changed after its audit"):
+        publish(published, candidate, verdict, built_at(WEEK))
+
+
 def test_a_parquet_file_changed_after_the_audit_is_refused(published: Settings) -> None:
     candidate, verdict = make(published)
     path = candidate.folder / f"parquet/account_health_weekly/{WEEK}.parquet"

@@ -41,6 +41,7 @@ def test_bodies_of_a_replaced_week_are_kept_as_long_as_its_release_is(settings: 
 def test_a_slice_that_two_releases_share_is_read_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     publish_weeks(settings, [FIRST], with_bodies(FIRST, "first"))
     publish_weeks(settings, [SECOND], with_bodies(SECOND, "first"))
+    publish_weeks(settings, [FIRST], with_bodies(FIRST, "again"), reason="a late invoice", restate=True)
     read: list[list[str]] = []
     of_file = restricted_bodies._bodies
 
@@ -49,8 +50,10 @@ def test_a_slice_that_two_releases_share_is_read_once(settings: Settings, monkey
         return of_file(file, weeks)
 
     monkeypatch.setattr(restricted_bodies, "_bodies", counted)
-    assert bodies_of_releases(settings) == addresses(FIRST, "first") | addresses(SECOND, "first")
-    assert read == [[str(FIRST)], [str(SECOND)]]
+    kept = addresses(FIRST, "first") | addresses(FIRST, "again") | addresses(SECOND, "first")
+    assert bodies_of_releases(settings) == kept
+    # of the release before only the week that was replaced, of the first nothing
+    assert read == [[str(FIRST), str(SECOND)], [str(FIRST)]]
 
 
 def test_before_the_first_release_there_are_none(settings: Settings) -> None:
