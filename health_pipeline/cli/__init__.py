@@ -6,6 +6,7 @@ import sys
 
 from health_pipeline.cli import desk, erasing, landing, ledger, operations, policy, reviews
 from health_pipeline.cli.terminal import app
+from health_pipeline.observability.garbage import end_without_search
 from health_pipeline.settings import REPOSITORY
 
 __all__ = ["app", "desk", "erasing", "landing", "ledger", "main", "operations", "policy", "reviews"]
@@ -18,4 +19,5 @@ def main() -> None:
             f"There is no dbt project beside the code in {REPOSITORY}: it runs from its checkout; clone the repository "
             "and run `make install` there."
         )
+    end_without_search()
     app()

@@ -7,7 +7,6 @@ its input ends before a line came, it ends too: nobody needs it any more.
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import sys
@@ -25,6 +24,10 @@ def main() -> int:
     """
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - this is what takes seconds
 
+    from health_pipeline.observability.garbage import end_without_search  # noqa: PLC0415
+
+    end_without_search()
+
     line = sys.stdin.readline()
     if not line:
         return 0
@@ -38,8 +41,6 @@ def main() -> int:
     os.environ.update(told["environment"])
     # A project that does not parse is parsed once more by the build, which says what is wrong.
     ended = dbtRunner(parsed.result if parsed.success else None).invoke(told["args"])  # type: ignore[arg-type]
-    # The run waits for this process, and Python would look through a parsed project for garbage once more.
-    gc.freeze()
     if ended.exception is not None:
         return 2
     return 0 if ended.success else 1

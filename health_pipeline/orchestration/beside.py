@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from health_pipeline.identity.ahead import CrosswalkAhead
 from health_pipeline.mart.dbt_ahead import DbtAhead
-from health_pipeline.observability.garbage import collect_rarely
+from health_pipeline.observability.garbage import collect_rarely, end_without_search
 from health_pipeline.observability.workers import Workers
 from health_pipeline.settings import Settings
 
@@ -31,7 +31,7 @@ class Beside:
     @classmethod
     def of(cls, settings: Settings) -> Beside:
         """Nothing is started yet."""
-        second = Workers(1, collect_rarely)
+        second = Workers(1, _begin_second)
         return cls(settings, second, CrosswalkAhead(settings, second), DbtAhead(settings))
 
     @contextmanager
@@ -49,6 +49,11 @@ class Beside:
                 yield
             finally:
                 self.dbt.end()
+
+
+def _begin_second() -> None:
+    collect_rarely()
+    end_without_search()
 
 
 def _is_free(lock: Path) -> bool:

@@ -118,3 +118,26 @@ def test_collections_are_rare_within_and_as_before_after() -> None:
         raise KeyError
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen)
     assert gc.isenabled()
+
+
+ENDING = """
+import gc, sys
+from health_pipeline.observability.garbage import end_without_search
+
+class InCycle:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        print("searched")
+
+gc.disable()
+if "spared" in sys.argv:
+    end_without_search()
+InCycle()
+"""
+
+
+@pytest.mark.parametrize(("spared", "said"), [(["spared"], ""), ([], "searched\n")])
+def test_a_process_ends_without_a_search_where_it_asks_for_that(spared: list[str], said: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDING, *spared], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
