@@ -55,8 +55,12 @@ class CrosswalkAhead:
 
         What goes wrong there is said by `finish`.
         """
-        if self._has_begun and self._made is None:
-            self._made = self._second.submit(fold_the_rest, self._settings, manifest), _read_of(manifest)
+        if not self._has_begun:
+            return
+        read = _read_of(manifest)
+        # asked again, it folds again only where somebody landed more meanwhile
+        if self._made is None or self._made[1] != read:
+            self._made = self._second.submit(fold_the_rest, self._settings, manifest), read
             # records and nodes know each other: half a gigabyte would stay through the rest of the run
             self._second.submit(give_back_memory)
 
@@ -72,11 +76,10 @@ class CrosswalkAhead:
         """
         if not self._has_begun:
             return build_landed(self._settings, manifest)
-        if self._made is not None and self._made[1] != _read_of(manifest):
-            self._made = None  # somebody landed more meanwhile
         self.go_on(manifest)
         assert self._made is not None  # it has gone on
-        (made, _), self._made, self._has_begun = self._made, None, False
+        made, _ = self._made
+        self._made, self._has_begun = None, False
         crosswalk, is_on_top = result_of(made)
         logger.info("folded", on_top_of_what_was_begun=is_on_top)
         return crosswalk
